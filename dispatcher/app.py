@@ -1,0 +1,171 @@
+"""The hallway: the only place that wires things together.
+
+Everything a face or a worker needs hangs on one `App`, opened for settings whose servers are known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import cast
+
+import httpx
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from dispatcher.channel.client import CloudChannel
+from dispatcher.channel.management import GraphManagement
+from dispatcher.channel.payloads import TemplatePayloads
+from dispatcher.channel.transport import open_transport
+from dispatcher.clock import SystemClock
+from dispatcher.domain.errors import LimitsUnavailable
+from dispatcher.domain.pacing import Policy
+from dispatcher.engine.campaigns import Campaigns
+from dispatcher.engine.explain import Explain
+from dispatcher.engine.lane import LaneSettings, LaneTools
+from dispatcher.engine.senders import Senders
+from dispatcher.engine.upkeep import Upkeep
+from dispatcher.ledger.campaigns import LedgerCampaigns
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.turns import LedgerTurns
+from dispatcher.limits.limits import RedisLimits
+from dispatcher.queues.wakes import ArqJobs
+from dispatcher.settings import Settings, secret
+from dispatcher.telemetry import Events
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An open house."""
+
+    settings: Settings
+    database: Database
+    redis: ArqRedis
+    jobs: ArqJobs
+    events: Events
+    campaigns: Campaigns
+    senders: Senders
+    explain: Explain
+    upkeep: Upkeep
+    lane_tools: LaneTools
+    """What turns need; its `stopping` is set when this process is asked to end."""
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The operator's part of the rules."""
+    return Policy(
+        stricter=settings.stricter_statuses,
+        slowed_share=settings.slowed_share,
+        burst=timedelta(milliseconds=settings.burst_ms),
+        reserve_share=settings.reserve_share,
+    )
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator[App]:
+    """Connect to everything, wire it, and close it again at the end.
+
+    Needs both URLs; `servers.located` provides them. Raises LedgerUnavailable, LimitsUnavailable.
+    migrate: bring the schema up to date first, unless someone else is trusted to have done so.
+    """
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    database = await Database.open(settings.database_url, connections=settings.ledger_connections)
+    redis = await _open_redis(settings)
+    transport = open_transport(
+        settings.transport,
+        timeout=settings.post_timeout,
+        connect_timeout=timedelta(seconds=settings.connect_timeout_s),
+        max_connections=settings.in_flight,
+        idle_timeout=timedelta(seconds=settings.idle_timeout_s),
+    )
+    management_client = httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
+    try:
+        if migrate:
+            await database.migrate()
+        yield await _wire(
+            settings, database, redis, CloudChannel(transport, secret, **_graph(settings)), management_client
+        )
+    finally:
+        await transport.close()
+        await management_client.aclose()
+        await redis.aclose()
+        await database.close()
+
+
+def _graph(settings: Settings) -> dict[str, str]:
+    return {"graph_url": settings.graph_url, "graph_version": settings.graph_version}
+
+
+async def _open_redis(settings: Settings) -> ArqRedis:
+    assert settings.redis_url is not None
+    redis = ArqRedis.from_url(
+        settings.redis_url,
+        socket_timeout=settings.limits_timeout_s,
+        socket_connect_timeout=settings.limits_timeout_s,
+    )
+    try:
+        await redis.ping()
+    except (RedisError, OSError) as error:
+        await redis.aclose()
+        raise LimitsUnavailable(
+            f"Redis cannot be reached: {error}",
+            hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
+        ) from error
+    return cast("ArqRedis", redis)
+
+
+async def _wire(
+    settings: Settings,
+    database: Database,
+    redis: ArqRedis,
+    channel: CloudChannel,
+    management_client: httpx.AsyncClient,
+) -> App:
+    clock, events, policy = SystemClock(), Events(), policy_of(settings)
+    instance = await database.instance()
+    turns, campaign_book, sender_book = (
+        LedgerTurns(database),
+        LedgerCampaigns(database),
+        LedgerSenders(database),
+    )
+    limits = RedisLimits(redis, namespace=instance, timeout=timedelta(seconds=settings.limits_timeout_s))
+    jobs = ArqJobs(redis, clock, namespace=instance)
+    campaigns = Campaigns(campaign_book, sender_book, jobs, clock)
+    management = GraphManagement(management_client, secret, **_graph(settings))
+    return App(
+        settings=settings,
+        database=database,
+        redis=redis,
+        jobs=jobs,
+        events=events,
+        campaigns=campaigns,
+        senders=Senders(sender_book, limits, jobs, management, policy),
+        explain=Explain(campaigns, campaign_book, sender_book, clock, policy),
+        upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy),
+        lane_tools=LaneTools(
+            turns=turns,
+            campaigns=campaign_book,
+            limits=limits,
+            channel=channel,
+            payloads=TemplatePayloads(),
+            clock=clock,
+            telemetry=events,
+            policy=policy,
+            settings=LaneSettings(
+                slice=timedelta(seconds=settings.slice_s),
+                lease=timedelta(seconds=settings.lease_s),
+                claim_most=settings.claim_most,
+                grant_most=settings.grant_most,
+            ),
+            in_flight=asyncio.Semaphore(settings.in_flight),
+            stopping=asyncio.Event(),
+            owner=f"{socket.gethostname()}:{os.getpid()}",
+        ),
+    )

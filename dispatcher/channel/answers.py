@@ -1,0 +1,65 @@
+"""From Meta's HTTP answers to what is known about a message.
+
+Branches on the error's `code` only; the HTTP status helps with codes nobody has seen yet.
+Source: Meta, "Error codes" and "Send messages" (Cloud API), read 2026-09.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from dispatcher.channel.transport import HttpAnswer
+from dispatcher.domain.verdict import VerdictKind, verdict_for
+from dispatcher.ports import Posted, PostedKind
+
+_DETAIL_CHARS = 300
+
+
+def read_answer(answer: HttpAnswer) -> Posted:
+    """Total: an answer that cannot be understood leaves the outcome open."""
+    try:
+        body = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        return _unclear(answer)
+    if not isinstance(body, dict):
+        return _unclear(answer)
+    if answer.status == 200:
+        return _accepted(body) or _unclear(answer)
+    error = body.get("error")
+    if not isinstance(error, dict) or not isinstance(error.get("code"), int):
+        return _unclear(answer)
+    detail = _detail(error)
+    verdict = verdict_for(
+        error["code"],
+        http_status=answer.status,
+        is_transient=error.get("is_transient") is True,
+        details=detail,
+    )
+    kind = PostedKind.UNSURE if verdict.kind is VerdictKind.AMBIGUOUS else PostedKind.REFUSED
+    return Posted(kind, verdict=verdict, detail=detail)
+
+
+def _accepted(body: dict[str, Any]) -> Posted | None:
+    match body:
+        case {"messages": [{"id": str(wamid), **rest}, *_]} if wamid:
+            status = rest.get("message_status")
+            return Posted(
+                PostedKind.ACCEPTED, wamid=wamid, status=None if status in (None, "accepted") else str(status)
+            )
+        case _:
+            return None
+
+
+def _detail(error: dict[str, Any]) -> str:
+    """The reason in Meta's words: `error_data.details` (an object, or in some Graph errors a string) and `message`."""
+    data = error.get("error_data")
+    details = data.get("details") if isinstance(data, dict) else data
+    parts = [str(part) for part in (details, error.get("message")) if part]
+    return "; ".join(dict.fromkeys(parts))[:_DETAIL_CHARS]
+
+
+def _unclear(answer: HttpAnswer) -> Posted:
+    start = answer.body[:80].decode(errors="replace")
+    return Posted(PostedKind.UNSURE, detail=f"HTTP {answer.status} without a readable answer: {start!r}")

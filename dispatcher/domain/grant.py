@@ -1,0 +1,124 @@
+"""What a turn asks the limits, and what they answer.
+
+The limits decide for a whole sub-batch at once: who may be messaged now, who must wait and until when.
+Asking is spending: whoever is in `Grant.go` has a rate token, a pair token and, where it costs one, a reach token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
+from dispatcher.domain.rate import Rate
+from dispatcher.domain.reach import LimitScope, Tier
+
+
+@dataclass(frozen=True, slots=True)
+class SenderLimits:
+    """What the limits need to know of a sender; written to Redis whenever one of these changes."""
+
+    sender_id: SenderId
+    pool: PoolKey
+    rate: Rate
+    """Messages per second that campaigns and replies share; already lowered by policy."""
+    burst: int
+    """Messages the rate bucket holds when full; more than `reserve`."""
+    reserve: int
+    """Messages of the burst that campaigns may not take, for replies; at least 0."""
+    tier: Tier
+    scope: LimitScope
+    hold: Hold | None
+    """Set while the sender may not send at all (status, switched off, told to stop by Meta)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPass:
+    """A turn's right to ask: valid for one epoch of the pool's memory, and until the turn is reaped."""
+
+    pool: PoolKey
+    sender_id: SenderId
+    lane_id: LaneId
+    turn_id: TurnId
+    weight: int
+    epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One message to be granted."""
+
+    message_id: MessageId
+    person: PersonKey
+    costs_reach: bool = True
+    """False inside an open service window."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReachToken:
+    """A reach token that a grant took or renewed; what is needed to give it back exactly."""
+
+    person: PersonKey
+    until_ms: int
+    """When the token comes back, in Redis' milliseconds."""
+    before_sender_ms: int
+    """What stood there before among the sender's people: the end of an earlier token, or 0 for none."""
+    before_pool_ms: int
+    """The same among the pool's people; -1 where the pool was not the scope in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A message that may be posted now. `reach` is None where reaching the person costs nothing."""
+
+    message_id: MessageId
+    person: PersonKey
+    reach: ReachToken | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A message that alone must wait, while others of the lane may go."""
+
+    message_id: MessageId
+    reason: HoldReason
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to one sub-batch.
+
+    Every asked message is either in `go`, or in `waits`, or covered by `hold`, which binds all the rest of the lane.
+    """
+
+    go: Sequence[Granted]
+    waits: Sequence[Wait]
+    hold: Hold | None
+    """Always with `until`, except where an event must end it (a blocked sender)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """For rebuilding: a person whom a sender has messaged, and when last."""
+
+    sender_id: SenderId
+    person: PersonKey
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is taken from a sender's buckets at one instant."""
+
+    reach_used: int
+    """People with a token out; 0 under an unlimited tier, which counts nobody."""
+    reach_limit: int | None
+    reach_next: datetime | None
+    """When the next reach token comes back; None when none is out."""
+    rate: Rate
+    rate_level: int
+    """Whole messages in the bucket, the reserve for replies included."""
+    hold: Hold | None

@@ -1,0 +1,53 @@
+"""Names for the numbers that travel through the house.
+
+An id is a `NewType`, so that a sender's id cannot be passed where a message's is meant.
+All ids are made by the ledger; none is ever reused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NewType, Self
+
+SenderId = NewType("SenderId", int)
+CampaignId = NewType("CampaignId", int)
+LaneId = NewType("LaneId", int)
+MessageId = NewType("MessageId", int)
+
+TurnId = NewType("TurnId", int)
+"""One run of a lane. Also the claim id that is stamped on each message the turn has leased."""
+
+PersonKey = NewType("PersonKey", str)
+"""A person in comparable form: E.164, without the digits that Brazil, Mexico and Argentina treat as optional."""
+
+PoolKey = NewType("PoolKey", str)
+"""The quota pool: senders whose limits may be shared. A portfolio, or a sender that belongs to none."""
+
+Epoch = NewType("Epoch", str)
+"""One life of a pool's memory in Redis. A new epoch means that the memory was lost and rebuilt from the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What travels to Meta and back in `biz_opaque_callback_data`, at most 512 characters.
+
+    `instance` tells this ledger from any other that uses the same WhatsApp account,
+    `attempt` tells a repeated post of one message from the first.
+    """
+
+    instance: str
+    campaign_id: CampaignId
+    message_id: MessageId
+    attempt: int
+
+    def __str__(self) -> str:
+        return f"{self.instance}.{self.campaign_id}.{self.message_id}.{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Read a token back; None for a text that is not one of ours."""
+        parts = text.split(".")
+        if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):
+            return None
+        campaign, message, attempt = (int(part) for part in parts[1:])
+        return cls(parts[0], CampaignId(campaign), MessageId(message), attempt)

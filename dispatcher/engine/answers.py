@@ -1,0 +1,102 @@
+"""From what came of a post to what becomes of the message, and of everything else it tells about.
+
+Pure: the lane carries out what is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dispatcher.domain.gate import HeldScope
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.message import (
+    ClaimedMessage,
+    Outcome,
+    accepted,
+    again_later,
+    given_back,
+    refused,
+    unsure,
+)
+from dispatcher.domain.verdict import Scope, Verdict, VerdictKind, next_attempt
+from dispatcher.ports import Posted, PostedKind
+
+CERTAINLY_UNTAKEN = frozenset({PostedKind.REFUSED, PostedKind.NOT_WRITTEN})
+"""After these Meta has not got the message, so the person's reach token comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """What one answer asks for."""
+
+    outcome: Outcome
+    hold: Hold | None = None
+    """Ends the turn."""
+    held_scope: HeldScope | None = None
+    """Where set, the hold is stored, and binds everything in that scope."""
+    opted_out: bool = False
+    """The person goes to the suppression list."""
+
+
+_STOPS = {
+    VerdictKind.STOP_SENDER: HoldReason.SENDER_HELD,
+    VerdictKind.STOP_TEMPLATE: HoldReason.TEMPLATE_BLOCKED,
+    VerdictKind.AUTH_STOP: HoldReason.ACCOUNT_FAULT,
+}
+
+_HELD_SCOPES = {
+    Scope.SENDER: HeldScope.SENDER,
+    Scope.TEMPLATE: HeldScope.TEMPLATE,
+    Scope.ACCOUNT: HeldScope.ACCOUNT,
+    Scope.PORTFOLIO: HeldScope.PORTFOLIO,
+    Scope.APP: HeldScope.ACCOUNT,
+}
+
+
+def consequence_of(message: ClaimedMessage, posted: Posted, now: datetime) -> Consequence:
+    """Total: every kind of answer has one consequence."""
+    match posted.kind:
+        case PostedKind.ACCEPTED:
+            assert posted.wamid is not None
+            return Consequence(accepted(message.id, posted.wamid, status=posted.status))
+        case PostedKind.UNSURE:
+            code = posted.verdict.code if posted.verdict else None
+            reason = posted.verdict.reason if posted.verdict else "answer_lost"
+            return Consequence(unsure(message.id, reason, code=code, detail=posted.detail))
+        case PostedKind.NOT_WRITTEN:
+            return Consequence(
+                given_back(message.id), Hold(HoldReason.CHANNEL_UNAVAILABLE, detail=posted.detail)
+            )
+        case PostedKind.REFUSED:
+            assert posted.verdict is not None
+            return _after_refusal(message, posted.verdict, posted.detail, now)
+
+
+def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: datetime) -> Consequence:
+    wait = next_attempt(verdict, message.attempt)
+    if wait is None:
+        outcome = refused(message.id, verdict.reason, code=verdict.code, detail=detail, posted=True)
+        return Consequence(outcome, opted_out=verdict.kind is VerdictKind.OPT_OUT)
+    stop = _STOPS.get(verdict.kind)
+    if stop is not None:
+        # why no time for the message: it is not at fault, and goes when the hold ends, or by another sender.
+        until = now + verdict.wait if verdict.wait else None
+        hold = Hold(stop, until, f"{verdict.code}: {verdict.reason}")
+        scope = _HELD_SCOPES.get(verdict.scope, HeldScope.SENDER)
+        return Consequence(_again(message, verdict, None, stop, detail), hold, scope)
+    if verdict.kind is VerdictKind.SLOW_DOWN_SENDER and verdict.scope is not Scope.PAIR:
+        until = now + wait
+        hold = Hold(HoldReason.RATE, until, f"{verdict.code}: {verdict.reason}")
+        return Consequence(_again(message, verdict, until, HoldReason.RATE, detail), hold)
+    reason = {
+        Scope.PAIR: HoldReason.PAIR,
+        Scope.PERSON: HoldReason.PERSON_COOLDOWN,
+    }.get(verdict.scope, HoldReason.RETRY_LATER)
+    return Consequence(_again(message, verdict, now + wait, reason, detail))
+
+
+def _again(
+    message: ClaimedMessage, verdict: Verdict, until: datetime | None, reason: HoldReason, detail: str
+) -> Outcome:
+    return again_later(message.id, until, reason=reason, code=verdict.code, detail=detail)

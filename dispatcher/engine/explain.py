@@ -1,0 +1,127 @@
+"""Why something waits: what binds now, until when, what would bind next, what one can do.
+
+Asks the same gate that the lane asks, and reads what the last turn of each lane was told by the limits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.gate import decide
+from dispatcher.domain.hold import LIFTED_BY, Hold, HoldReason
+from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
+from dispatcher.domain.message import MessageState
+from dispatcher.domain.pacing import Policy
+from dispatcher.domain.report import CampaignView, LaneView, MessageView
+from dispatcher.engine.campaigns import Campaigns, binding_hold
+from dispatcher.ports import CampaignBook, Clock, SenderBook
+
+
+@dataclass(frozen=True, slots=True)
+class LaneExplanation:
+    """One sender's part: everything that binds, the first one first. Empty when nothing does."""
+
+    sender: str
+    binding: Sequence[Hold]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An answer to "why"."""
+
+    summary: str
+    binding: Hold | None
+    """None when nothing waits."""
+    advice: str
+    lanes: Sequence[LaneExplanation]
+
+
+class Explain:
+    """The engine's door for questions."""
+
+    def __init__(
+        self,
+        campaigns: Campaigns,
+        book: CampaignBook,
+        senders: SenderBook,
+        clock: Clock,
+        policy: Policy,
+    ) -> None:
+        self._campaigns = campaigns
+        self._book = book
+        self._senders = senders
+        self._clock = clock
+        self._policy = policy
+
+    async def message(self, campaign_id: CampaignId, message_id: MessageId) -> MessageView:
+        """A message with its history. Raises NotFound."""
+        return await self._book.message(campaign_id, message_id)
+
+    async def message_to(self, campaign_id: CampaignId, key: PersonKey) -> MessageView:
+        """The message to one person. Raises NotFound."""
+        return await self._book.message_to(campaign_id, key)
+
+    async def explain_campaign(self, campaign_id: CampaignId) -> Explanation:
+        """Why a campaign is where it is."""
+        view = await self._campaigns.view(campaign_id)
+        lanes = [await self._lane(view, lane) for lane in view.lanes]
+        if view.counts.pending == 0:
+            return Explanation(_ended(view), None, "nothing to do", lanes)
+        hold = binding_hold(view.campaign, view.lanes)
+        return Explanation(
+            f"{view.counts.pending} people wait: {describe(hold)}", hold, LIFTED_BY[hold.reason], lanes
+        )
+
+    async def explain_message(self, message: MessageView) -> Explanation:
+        """Why a message is where it is."""
+        if message.state is not MessageState.PENDING:
+            return Explanation(_told(message), None, _after(message), ())
+        view = await self._campaigns.view(message.campaign_id)
+        lanes = [await self._lane(view, lane) for lane in view.lanes]
+        hold = binding_hold(view.campaign, view.lanes)
+        own_time = message.not_before
+        if own_time is not None and own_time > self._clock.now() and message.reason is not None:
+            hold = Hold(HoldReason(message.reason), own_time, message.detail or "")
+        return Explanation(f"it waits: {describe(hold)}", hold, LIFTED_BY[hold.reason], lanes)
+
+    async def _lane(self, view: CampaignView, lane: LaneView) -> LaneExplanation:
+        """The gate's word on a lane, then what its last turn ended with."""
+        sender, campaign = lane.sender, view.campaign
+        template = await self._senders.template(sender.waba_id, campaign.template, campaign.language)
+        holds = await self._senders.holds(sender)
+        decision = decide(
+            campaign, sender, template, holds, self._clock.now(), stricter=self._policy.stricter
+        )
+        binding = [decision] if isinstance(decision, Hold) else []
+        if lane.hold is not None and all(hold.reason is not lane.hold.reason for hold in binding):
+            binding.append(lane.hold)
+        return LaneExplanation(sender.name, binding)
+
+
+def describe(hold: Hold) -> str:
+    """A hold in one line: the reason, its detail, its end."""
+    until = f" until {hold.until:%Y-%m-%d %H:%M:%S} UTC" if hold.until else ""
+    return f"{hold}{until}"
+
+
+def _ended(view: CampaignView) -> str:
+    if view.campaign.state is CampaignState.RUNNING:
+        return f"{view.counts.claimed} messages are on their way, nobody waits"
+    return f"the campaign is {view.campaign.state}, nobody waits"
+
+
+def _told(message: MessageView) -> str:
+    cause = ", ".join(str(part) for part in (message.code, message.reason, message.detail) if part)
+    return f"it is {message.state}" + (f": {cause}" if cause else "")
+
+
+def _after(message: MessageView) -> str:
+    match message.state:
+        case MessageState.UNSURE:
+            return "a receipt from Meta settles it; until then it is not posted again"
+        case MessageState.CLAIMED:
+            return "a turn has it and settles it within seconds"
+        case _:
+            return "nothing more happens to it by itself"

@@ -1,0 +1,118 @@
+"""Orders about senders: add, change, switch; their templates, holds and suppressions.
+
+A change is written to the ledger, then to the limits, so that it binds from the next sub-batch on.
+If the limits cannot be reached nothing is granted anyway, and upkeep writes it when they are back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from dispatcher.domain.errors import EpochLost, LimitsUnavailable
+from dispatcher.domain.grant import Usage
+from dispatcher.domain.hold import Hold
+from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.pacing import Policy, limits_of
+from dispatcher.domain.report import Suppressed
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.template import Template, parse_template
+from dispatcher.ports import DueLane, Jobs, Limits, Management, SenderBook
+
+
+@dataclass(frozen=True, slots=True)
+class SenderView:
+    """A sender as it stands."""
+
+    sender: Sender
+    holds: Sequence[Hold]
+    usage: Usage | None
+    """None when the limits have not met this sender yet, or cannot be asked."""
+
+
+class Senders:
+    """The engine's door for everything about senders."""
+
+    def __init__(
+        self, book: SenderBook, limits: Limits, jobs: Jobs, management: Management, policy: Policy
+    ) -> None:
+        self._book = book
+        self._limits = limits
+        self._jobs = jobs
+        self._management = management
+        self._policy = policy
+
+    async def add(self, sender: Sender) -> Sender:
+        """Store a new sender; whatever id it comes with is replaced. Raises Conflict."""
+        added = await self._book.add(sender)
+        await self._tell(added)
+        return added
+
+    async def all(self) -> Sequence[Sender]:
+        """By name."""
+        return await self._book.all()
+
+    async def named(self, name: str) -> Sender:
+        """Raises NotFound."""
+        return await self._book.named(name)
+
+    async def view(self, name: str) -> SenderView:
+        """A sender with its holds and what it has used. Raises NotFound."""
+        sender = await self._book.named(name)
+        return SenderView(sender, await self._book.holds(sender), await self._usage(sender))
+
+    async def change(self, name: str, changes: Mapping[str, Any]) -> Sender:
+        """Replace fields of `Sender`; in force from the next sub-batch on."""
+        sender, lanes = await self._book.change(name, changes)
+        await self._tell(sender)
+        await self._wake(lanes)
+        return sender
+
+    async def lift_holds(self, name: str) -> Sender:
+        """An operator says that what held the sender, its account or its templates is mended."""
+        sender = await self._book.named(name)
+        await self._wake(await self._book.lift_holds(sender))
+        return sender
+
+    async def sync_templates(self, name: str) -> Sequence[Template]:
+        """Read all templates of a sender's account from Meta. Raises what `Management.templates` raises."""
+        sender = await self._book.named(name)
+        bodies = await self._management.templates(sender)
+        templates = [(parse_template(body), body) for body in bodies]
+        await self._wake(await self._book.put_templates(sender.waba_id, templates))
+        return [template for template, _ in templates]
+
+    async def templates(self) -> Sequence[tuple[str, Template, datetime]]:
+        """What is known: account, template, when it was read."""
+        return await self._book.templates()
+
+    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
+        """Put people (key, E.164) on the suppression list; binds at the next claim. Returns how many were new."""
+        return await self._book.suppress(people, reason, source)
+
+    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
+        """Take people off the list; messages that were suppressed stay so. Returns how many were on it."""
+        return await self._book.unsuppress(keys)
+
+    async def suppressed(self) -> Sequence[Suppressed]:
+        """The list, oldest first."""
+        return await self._book.suppressed()
+
+    async def _usage(self, sender: Sender) -> Usage | None:
+        try:
+            return await self._limits.usage(limits_of(sender, self._policy))
+        except LimitsUnavailable:
+            return None
+
+    async def _tell(self, sender: Sender) -> None:
+        try:
+            await self._limits.put_sender(limits_of(sender, self._policy))
+        except EpochLost:
+            # The limits have no memory of this pool; its first turn fills it from the ledger, this change included.
+            return
+
+    async def _wake(self, lanes: Sequence[DueLane]) -> None:
+        for lane in lanes:
+            await self._jobs.wake(lane)

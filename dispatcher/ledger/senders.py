@@ -1,0 +1,164 @@
+"""Senders, templates, holds and suppressions in the ledger.
+
+A change of a sender pokes its lanes in the same transaction, so that a hold ends as soon as its cause does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from dispatcher.domain.errors import Conflict, NotFound
+from dispatcher.domain.hold import Hold
+from dispatcher.domain.ids import LaneId, PersonKey, PoolKey, SenderId
+from dispatcher.domain.report import Suppressed
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.template import Template, parse_template
+from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.queries import load
+from dispatcher.ledger.rows import hold_of, sender_of
+from dispatcher.ports import DueLane
+
+SQL = load("senders")
+
+
+class LedgerSenders:
+    """The port `Senders` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def add(self, sender: Sender) -> Sender:
+        """Store a new sender; its id is given here. Raises Conflict for a name or number id that exists."""
+        try:
+            row = await self._db.fetchrow(SQL["add_sender"], *_fields(sender))
+        except asyncpg.UniqueViolationError as error:
+            taken = "name" if "name" in str(error.constraint_name) else "phone number id"
+            raise Conflict(
+                f"a sender with this {taken} exists already",
+                hint="`dispatch senders list` shows it; `dispatch senders set` changes it",
+            ) from error
+        assert row is not None
+        return sender_of(row)
+
+    async def all(self) -> Sequence[Sender]:
+        """Every sender, by name."""
+        return [sender_of(row) for row in await self._db.fetch(SQL["all_senders"])]
+
+    async def named(self, name: str) -> Sender:
+        """The sender of this name. Raises NotFound."""
+        return sender_of(_found(await self._db.fetchrow(SQL["sender_by_name"], name), name))
+
+    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
+        """Replace fields of a sender. Returns it with the lanes that have to look again."""
+        async with self._db.transaction() as connection:
+            before = sender_of(_found(await connection.fetchrow(SQL["lock_sender"], name), name))
+            after = replace(before, **changes)
+            row = await connection.fetchrow(SQL["change_sender"], after.id, *_changeable(after))
+            assert row is not None
+            return sender_of(row), await _poke(connection, [after.id])
+
+    async def holds(self, sender: Sender) -> Sequence[Hold]:
+        """Holds in force on the sender, its account, its portfolio and its account's templates."""
+        rows = await self._db.fetch(SQL["holds_of_sender"], *_hold_keys(sender))
+        return [hold_of(row) for row in rows]
+
+    async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:
+        """Forget these holds: an operator says that the cause is gone."""
+        async with self._db.transaction() as connection:
+            await connection.execute(SQL["lift_holds"], *_hold_keys(sender))
+            return await _poke(connection, [sender.id])
+
+    async def put_templates(
+        self, waba_id: str, templates: Sequence[tuple[Template, Mapping[str, Any]]]
+    ) -> Sequence[DueLane]:
+        """Replace all templates of an account by what it lists now, each with the body it answered."""
+        async with self._db.transaction() as connection:
+            await connection.executemany(
+                SQL["put_template"],
+                [(waba_id, t.name, t.language, t.status, t.category, dict(body)) for t, body in templates],
+            )
+            await connection.execute(
+                SQL["forget_other_templates"],
+                waba_id,
+                [t.name for t, _ in templates],
+                [t.language for t, _ in templates],
+            )
+            await connection.execute(SQL["lift_template_holds"], waba_id)
+            senders = await connection.fetch(SQL["senders_of_account"], waba_id)
+            return await _poke(connection, [row["id"] for row in senders])
+
+    async def templates(self) -> Sequence[tuple[str, Template, datetime]]:
+        """Every known template: account, template, when it was read."""
+        rows = await self._db.fetch(SQL["all_templates"])
+        return [(row["waba_id"], parse_template(row["body"]), row["synced_at"]) for row in rows]
+
+    async def template(self, waba_id: str, name: str, language: str) -> Template | None:
+        """One template of an account."""
+        body = await self._db.fetchval(SQL["template"], waba_id, name, language)
+        return None if body is None else parse_template(body)
+
+    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
+        """Put people (key, E.164) on the suppression list. Returns how many were new."""
+        keys = [key for key, _ in people]
+        added = await self._db.fetch(
+            SQL["add_suppressions"], keys, [person for _, person in people], reason, source
+        )
+        return len(added)
+
+    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
+        """Take people off the list. Returns how many were on it."""
+        return len(await self._db.fetch(SQL["remove_suppressions"], keys))
+
+    async def suppressed(self) -> Sequence[Suppressed]:
+        """The suppression list, oldest first."""
+        return [Suppressed(**row) for row in await self._db.fetch(SQL["all_suppressions"])]
+
+
+def pool_filter(pool: PoolKey) -> tuple[str | None, int | None]:
+    """A pool's portfolio, or else the one sender it consists of."""
+    kind, name = pool[0], pool[1:]
+    return (name, None) if kind == "p" else (None, int(name))
+
+
+async def _poke(connection: Connection, senders: Sequence[SenderId]) -> Sequence[DueLane]:
+    rows = await connection.fetch(SQL["poke_lanes_of_senders"], senders)
+    return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
+
+
+def _found(row: asyncpg.Record | None, name: str) -> asyncpg.Record:
+    if row is None:
+        raise NotFound(
+            f"there is no sender {name!r}",
+            hint="`dispatch senders list` names them; `dispatch senders add` makes one",
+        )
+    return row
+
+
+def _changeable(sender: Sender) -> tuple[object, ...]:
+    return (
+        sender.phone,
+        sender.waba_id,
+        sender.portfolio_id,
+        sender.status,
+        sender.lifecycle,
+        sender.quality,
+        sender.tier.limit,
+        sender.tier.label,
+        sender.limit_scope,
+        sender.rate.milli_per_s,
+        sender.enabled,
+        sender.token_ref,
+    )
+
+
+def _fields(sender: Sender) -> tuple[object, ...]:
+    return (sender.name, sender.phone_number_id, *_changeable(sender), sender.origin)
+
+
+def _hold_keys(sender: Sender) -> tuple[str, str, str | None]:
+    return str(sender.id), sender.waba_id, sender.portfolio_id

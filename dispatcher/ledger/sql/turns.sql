@@ -1,0 +1,284 @@
+-- The hot path's statements. Two of them, claim and settle, see every message; the others run once a turn.
+--
+-- Each change repeats the guard of the state machine: it names the state it leaves and the turn that must hold it.
+-- A message is touched twice in ordinary life: pending → claimed, claimed → accepted.
+
+-- name: open_turn
+-- Take a lane's lease. No row: another turn holds it, or it was never given back and must be reaped first.
+UPDATE lanes
+SET turn_id = nextval('turns'), owner = $2, lease_until = ledger_now() + $3::interval, next_at = NULL, poked = false
+WHERE id = $1 AND turn_id IS NULL
+RETURNING turn_id
+
+-- name: turn_facts
+-- All that the gate asks, at one instant.
+SELECT c AS campaign, s AS sender, t.body AS template, i.id AS instance,
+    ARRAY(SELECT sender_id FROM lanes WHERE campaign_id = c.id ORDER BY sender_id) AS sender_ids
+FROM lanes l
+JOIN campaigns c ON c.id = l.campaign_id
+JOIN senders s ON s.id = l.sender_id
+LEFT JOIN templates t ON t.waba_id = s.waba_id AND t.name = c.template AND t.language = c.language
+CROSS JOIN instance i
+WHERE l.id = $1
+
+-- name: holds_in_force
+-- Whatever holds this sender, its account, its portfolio or the template.
+SELECT reason, until, detail
+FROM holds
+WHERE (until IS NULL OR until > ledger_now())
+  AND (scope, key) IN (
+    ('sender', $1::text), ('account', $2::text), ('portfolio', $3::text), ('template', $4::text))
+
+-- name: heartbeat
+-- Prolong the lease and see what the campaign's owner wants now. No row: the turn was reaped.
+UPDATE lanes l
+SET lease_until = ledger_now() + $3::interval
+FROM campaigns c
+WHERE l.id = $1 AND l.turn_id = $2 AND c.id = l.campaign_id
+RETURNING c.state
+
+-- name: claim
+-- Lease the next pending messages to a turn, in order of their time and then of their place in the file.
+--
+-- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many.
+-- Always answers at least one row: without a lane the turn was reaped and nothing was claimed; without an id
+-- nothing is free to be claimed now.
+-- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
+-- People who were suppressed since the import leave here, before any token is spent on them.
+WITH mine AS (
+    SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 FOR UPDATE
+), next AS (
+    SELECT m.id, p.reason AS suppression
+    FROM messages m
+    LEFT JOIN suppressions p ON p.person_key = m.person_key
+    WHERE EXISTS (SELECT FROM mine)
+      AND m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
+    ORDER BY m.not_before, m.id
+    LIMIT $5
+    FOR UPDATE OF m SKIP LOCKED
+), taken AS (
+    UPDATE messages m
+    SET state = CASE WHEN next.suppression IS NULL THEN 'claimed' ELSE 'suppressed' END,
+        reason = 'suppressed: ' || next.suppression,
+        not_before = '-infinity',
+        claim_id = $3,
+        sender_id = $4,
+        attempt = m.attempt + CASE WHEN next.suppression IS NULL THEN 1 ELSE 0 END
+    FROM next
+    WHERE m.campaign_id = $1 AND m.id = next.id
+    RETURNING m.id, m.person, m.person_key, m.params, m.attempt, m.state
+), counted AS (
+    SELECT count(*) FILTER (WHERE state = 'claimed') AS claimed,
+        count(*) FILTER (WHERE state = 'suppressed') AS suppressed
+    FROM taken
+), lane AS (
+    UPDATE lanes
+    SET claimed = lanes.claimed + counted.claimed, suppressed = lanes.suppressed + counted.suppressed
+    FROM counted
+    WHERE lanes.id = $2 AND counted.claimed + counted.suppressed > 0
+)
+SELECT mine.id AS lane_id, taken.*
+FROM (VALUES (1)) AS always
+LEFT JOIN mine ON true
+LEFT JOIN taken ON true
+ORDER BY taken.id
+
+-- name: settle
+-- Write what became of claimed messages, and count it, in one go.
+--
+-- $1 campaign, $2 lane, $3 turn, then one array per column of the outcomes.
+-- An outcome that is not ours any more (the turn was reaped meanwhile) changes nothing here; see settle_late.
+-- A message that goes back without having been posted gets its attempt back.
+WITH outcome AS (
+    SELECT *
+    FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[], $10::timestamptz[],
+        $11::boolean[]) AS o (id, state, wamid, code, reason, detail, not_before, posted)
+), done AS (
+    UPDATE messages m
+    SET state = o.state,
+        wamid = o.wamid,
+        code = o.code,
+        reason = o.reason,
+        detail = o.detail,
+        not_before = coalesce(o.not_before, '-infinity'),
+        posted_at = CASE WHEN o.posted AND o.state IN ('accepted', 'unsure') THEN ledger_now() END,
+        attempt = m.attempt - CASE WHEN o.state = 'pending' AND NOT o.posted THEN 1 ELSE 0 END
+    FROM outcome o
+    WHERE m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'claimed'
+    RETURNING m.id, m.state
+), counted AS (
+    SELECT count(*) AS settled,
+        count(*) FILTER (WHERE state = 'accepted') AS accepted,
+        count(*) FILTER (WHERE state = 'refused') AS refused,
+        count(*) FILTER (WHERE state = 'unsure') AS unsure
+    FROM done
+), lane AS (
+    UPDATE lanes
+    SET claimed = lanes.claimed - counted.settled,
+        accepted = lanes.accepted + counted.accepted,
+        refused = lanes.refused + counted.refused,
+        unsure = lanes.unsure + counted.unsure
+    FROM counted
+    WHERE lanes.id = $2
+)
+SELECT settled FROM counted
+
+-- name: settle_late
+-- Our own answer came after the turn was reaped: the truth replaces what was recorded as unsure.
+WITH outcome AS (
+    SELECT *
+    FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[])
+        AS o (id, state, wamid, code, reason, detail)
+    WHERE state IN ('accepted', 'refused')
+), done AS (
+    UPDATE messages m
+    SET state = o.state, wamid = o.wamid, code = o.code, reason = o.reason, detail = o.detail
+    FROM outcome o
+    WHERE m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'unsure'
+    RETURNING m.state
+), counted AS (
+    SELECT count(*) AS settled,
+        count(*) FILTER (WHERE state = 'accepted') AS accepted,
+        count(*) FILTER (WHERE state = 'refused') AS refused
+    FROM done
+), lane AS (
+    UPDATE lanes
+    SET unsure = lanes.unsure - counted.settled,
+        accepted = lanes.accepted + counted.accepted,
+        refused = lanes.refused + counted.refused
+    FROM counted
+    WHERE lanes.id = $2
+)
+SELECT settled FROM counted
+
+-- name: keep_attempts
+-- An attempt that was answered and will be followed by another stays on record.
+INSERT INTO attempts (campaign_id, message_id, attempt, sender_id, code, reason, detail)
+SELECT m.campaign_id, m.id, m.attempt, m.sender_id, m.code, m.reason, m.detail
+FROM messages m
+WHERE m.campaign_id = $1 AND m.claim_id = $2 AND m.id = ANY ($3::bigint[]) AND m.state = 'pending'
+ON CONFLICT DO NOTHING
+
+-- name: lane_claimed
+-- How many messages a turn still has, with its lane locked. No row: the turn was reaped.
+SELECT claimed FROM lanes WHERE id = $1 AND turn_id = $2 FOR UPDATE
+
+-- name: give_back_claimed
+-- A turn that ends gives back whatever it still has; nothing of it was posted.
+WITH back AS (
+    UPDATE messages
+    SET state = 'pending', attempt = attempt - 1
+    WHERE campaign_id = $1 AND claim_id = $3 AND state = 'claimed'
+    RETURNING id
+)
+UPDATE lanes SET claimed = claimed - (SELECT count(*) FROM back) WHERE id = $2
+
+-- name: close_turn
+-- Give the lease back and say when the next turn is due, and why not before.
+-- What was poked while the turn ran overrules whatever the turn concluded.
+UPDATE lanes
+SET turn_id = NULL, owner = NULL, lease_until = NULL, poked = false,
+    next_at = CASE WHEN poked THEN ledger_now() ELSE $3 END,
+    hold_reason = CASE WHEN NOT poked THEN $4 END,
+    hold_until = CASE WHEN NOT poked THEN $5::timestamptz END,
+    hold_detail = CASE WHEN NOT poked THEN $6 ELSE '' END
+WHERE id = $1 AND turn_id = $2
+RETURNING generation, next_at
+
+-- name: poke_idle_siblings
+-- What a held lane gave back is there for the campaign's other senders.
+UPDATE lanes
+SET next_at = ledger_now()
+WHERE campaign_id = $1 AND id <> $2 AND turn_id IS NULL AND next_at IS NULL AND hold_reason IS NULL
+
+-- name: earliest_pending
+-- When the next message of a campaign is free; NULL when none is pending.
+SELECT nullif(not_before, '-infinity') AS at, reason, not_before <= ledger_now() AS is_due
+FROM messages
+WHERE campaign_id = $1 AND state = 'pending'
+ORDER BY not_before, id
+LIMIT 1
+
+-- name: complete_campaign
+-- Nobody is pending and no turn has anybody claimed: the work is done.
+UPDATE campaigns c
+SET state = 'completed', finished_at = ledger_now()
+WHERE c.id = $1 AND c.state = 'running'
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = c.id AND m.state = 'pending')
+  AND NOT EXISTS (SELECT FROM lanes l WHERE l.campaign_id = c.id AND l.claimed > 0)
+RETURNING c.id
+
+-- name: dead_turns
+-- Turns whose worker stopped prolonging the lease.
+SELECT l.id AS lane_id, l.turn_id, l.campaign_id, coalesce('p' || s.portfolio_id, 's' || s.id) AS pool
+FROM lanes l
+JOIN senders s ON s.id = l.sender_id
+WHERE l.lease_until < ledger_now()
+
+-- name: reap_lane
+-- The lane is free again; its next job gets an id of its own.
+UPDATE lanes
+SET turn_id = NULL, owner = NULL, lease_until = NULL, next_at = ledger_now(), generation = generation + 1,
+    hold_reason = NULL, hold_until = NULL, hold_detail = ''
+WHERE id = $1 AND turn_id = $2 AND lease_until < ledger_now()
+RETURNING generation
+
+-- name: reap_messages
+-- What may have been handed over becomes unsure, the rest is pending again.
+-- $4 the handed ids; NULL: nobody knows, so all of them are unsure.
+WITH reaped AS (
+    UPDATE messages
+    SET state = CASE WHEN $4::bigint[] IS NULL OR id = ANY ($4) THEN 'unsure' ELSE 'pending' END,
+        reason = CASE WHEN $4::bigint[] IS NULL OR id = ANY ($4) THEN 'worker_lost' END,
+        posted_at = CASE WHEN $4::bigint[] IS NULL OR id = ANY ($4) THEN ledger_now() END,
+        attempt = attempt - CASE WHEN $4::bigint[] IS NULL OR id = ANY ($4) THEN 0 ELSE 1 END
+    WHERE campaign_id = $1 AND claim_id = $3 AND state = 'claimed'
+    RETURNING state
+), counted AS (
+    SELECT count(*) AS reaped, count(*) FILTER (WHERE state = 'unsure') AS unsure FROM reaped
+), lane AS (
+    UPDATE lanes
+    SET claimed = lanes.claimed - counted.reaped, unsure = lanes.unsure + counted.unsure
+    FROM counted
+    WHERE lanes.id = $2
+)
+SELECT reaped, unsure FROM counted
+
+-- name: due_lanes
+-- Lanes of running campaigns whose time has come and that no turn holds.
+SELECT l.id, l.generation
+FROM lanes l
+JOIN campaigns c ON c.id = l.campaign_id
+WHERE c.state = 'running' AND l.turn_id IS NULL AND l.next_at <= ledger_now()
+ORDER BY c.priority DESC, l.next_at
+
+-- name: put_hold
+-- The later end wins, and no end at all wins over any.
+INSERT INTO holds (scope, key, reason, until, detail, code)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (scope, key, reason) DO UPDATE
+SET until = CASE WHEN holds.until IS NULL OR excluded.until IS NULL THEN NULL
+        ELSE greatest(holds.until, excluded.until) END,
+    detail = excluded.detail, code = excluded.code
+
+-- name: suppress
+INSERT INTO suppressions (person_key, person, reason, source)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (person_key) DO NOTHING
+
+-- name: reached_of_pool
+-- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
+SELECT sender_id, person_key, posted_at AS at
+FROM messages
+WHERE sender_id = ANY ($1::bigint[]) AND posted_at > $2
+UNION ALL
+SELECT m.sender_id, m.person_key, ledger_now()
+FROM lanes l
+JOIN messages m ON m.campaign_id = l.campaign_id AND m.claim_id = l.turn_id AND m.state = 'claimed'
+WHERE l.sender_id = ANY ($1::bigint[]) AND l.turn_id IS NOT NULL AND l.claimed > 0
+
+-- name: senders_of_pool
+-- A pool is a portfolio ($1) or a sender that belongs to none ($2).
+SELECT * FROM senders
+WHERE portfolio_id = $1 OR (portfolio_id IS NULL AND id = $2)
+ORDER BY id

@@ -1,0 +1,220 @@
+"""The hot path's side of the ledger: lanes, claims and outcomes.
+
+Each method is one statement, or one transaction, and a compare-and-set: it names the turn that must hold the lane
+and the state that a message leaves. The statements themselves are in `sql/turns.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.errors import LeaseLost
+from dispatcher.domain.gate import HeldScope
+from dispatcher.domain.grant import Reached
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
+from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.template import parse_template
+from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.queries import load
+from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
+from dispatcher.ledger.senders import pool_filter
+from dispatcher.ports import DeadTurn, DueLane, Next, OpenedTurn
+
+SQL = load("turns")
+
+REACHED_CHUNK = 5_000
+"""People per chunk when a pool is rebuilt."""
+
+
+class LedgerTurns:
+    """The port `Turns` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def open_turn(self, lane_id: LaneId, owner: str, lease: timedelta) -> OpenedTurn | None:
+        """Take the lane's lease and read what the gate asks."""
+        async with self._db.transaction() as connection:
+            turn_id = await connection.fetchval(SQL["open_turn"], lane_id, owner, lease)
+            if turn_id is None:
+                return None
+            row = await connection.fetchrow(SQL["turn_facts"], lane_id)
+            assert row is not None
+            campaign = campaign_of(row["campaign"], row["sender_ids"])
+            sender = sender_of(row["sender"])
+            holds = await connection.fetch(
+                SQL["holds_in_force"],
+                str(sender.id),
+                sender.waba_id,
+                sender.portfolio_id,
+                template_key(sender.waba_id, campaign.template, campaign.language),
+            )
+        return OpenedTurn(
+            lane_id=lane_id,
+            turn_id=TurnId(turn_id),
+            campaign=campaign,
+            sender=sender,
+            template=None if row["template"] is None else parse_template(row["template"]),
+            holds=[hold_of(hold) for hold in holds],
+            instance=row["instance"],
+        )
+
+    async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
+        """Prolong the lease."""
+        state = await self._db.fetchval(SQL["heartbeat"], lane_id, turn_id, lease)
+        if state is None:
+            raise LeaseLost(f"turn {turn_id} of lane {lane_id} was reaped")
+        return CampaignState(state)
+
+    async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
+        """Lease the next pending messages; one statement."""
+        rows = await self._db.fetch(
+            SQL["claim"], turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, limit
+        )
+        if rows[0]["lane_id"] is None:
+            raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
+        return [
+            ClaimedMessage(row["id"], row["person"], row["person_key"], row["params"], row["attempt"])
+            for row in rows
+            if row["state"] == "claimed"
+        ]
+
+    async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
+        """Write outcomes; one statement, and more only for what is rare."""
+        again = [o.message_id for o in outcomes if o.state is MessageState.PENDING and o.posted]
+        key = (turn.campaign.id, turn.lane_id, turn.turn_id)
+        columns = _columns(outcomes)
+        if not again:
+            settled = int(await self._db.fetchval(SQL["settle"], *key, *columns))
+        else:
+            async with self._db.transaction() as connection:
+                settled = int(await connection.fetchval(SQL["settle"], *key, *columns))
+                await connection.execute(SQL["keep_attempts"], turn.campaign.id, turn.turn_id, again)
+        if settled < len(outcomes):
+            settled += int(await self._db.fetchval(SQL["settle_late"], *key, *columns[:6]))
+        return settled
+
+    async def close_turn(self, turn: OpenedTurn, hold: Hold | None) -> Next:
+        """Give the lease back; decides, by what is left, when the lane runs next."""
+        async with self._db.transaction() as connection:
+            claimed = await connection.fetchval(SQL["lane_claimed"], turn.lane_id, turn.turn_id)
+            if claimed is None:
+                raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
+            if claimed:
+                await connection.execute(
+                    SQL["give_back_claimed"], turn.campaign.id, turn.lane_id, turn.turn_id
+                )
+            hold, next_at = await self._what_next(connection, turn.campaign.id, hold)
+            closed = await connection.fetchrow(
+                SQL["close_turn"],
+                turn.lane_id,
+                turn.turn_id,
+                next_at,
+                hold.reason if hold else None,
+                hold.until if hold else None,
+                hold.detail if hold else "",
+            )
+            assert closed is not None
+            if hold is not None:
+                await connection.execute(SQL["poke_idle_siblings"], turn.campaign.id, turn.lane_id)
+        if closed["next_at"] is None:
+            # why: in a transaction of its own, so that of two lanes that end at once the later one sees the other.
+            await self._db.execute(SQL["complete_campaign"], turn.campaign.id)
+        return Next(DueLane(turn.lane_id, closed["generation"]), closed["next_at"])
+
+    async def _what_next(
+        self, connection: Connection, campaign_id: CampaignId, hold: Hold | None
+    ) -> tuple[Hold | None, datetime | None]:
+        earliest = await connection.fetchrow(SQL["earliest_pending"], campaign_id)
+        if earliest is None:
+            return None, None
+        if hold is not None:
+            return hold, hold.until
+        if earliest["is_due"]:
+            return None, await connection.fetchval("SELECT ledger_now()")
+        return Hold(HoldReason(earliest["reason"]), earliest["at"]), earliest["at"]
+
+    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> None:
+        """Hold everything in a scope."""
+        await self._db.execute(SQL["put_hold"], scope, key, hold.reason, hold.until, hold.detail, code)
+
+    async def suppress(self, person: str, key: PersonKey, reason: str, source: str) -> None:
+        """Put a person on the suppression list; the first reason stays."""
+        await self._db.execute(SQL["suppress"], key, person, reason, source)
+
+    async def dead_turns(self) -> Sequence[DeadTurn]:
+        """Turns whose lease has run out."""
+        rows = await self._db.fetch(SQL["dead_turns"])
+        return [
+            DeadTurn(
+                LaneId(row["lane_id"]),
+                TurnId(row["turn_id"]),
+                CampaignId(row["campaign_id"]),
+                PoolKey(row["pool"]),
+            )
+            for row in rows
+        ]
+
+    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Mapping[str, int]:
+        """Settle a dead turn. Returns how many were `reaped`, and how many of these are now `unsure`."""
+        async with self._db.transaction() as connection:
+            if await connection.fetchval(SQL["reap_lane"], dead.lane_id, dead.turn_id) is None:
+                return {"reaped": 0, "unsure": 0}
+            row = await connection.fetchrow(
+                SQL["reap_messages"],
+                dead.campaign_id,
+                dead.lane_id,
+                dead.turn_id,
+                None if handed is None else list(handed),
+            )
+            assert row is not None
+        return dict(row)
+
+    async def due_lanes(self) -> Sequence[DueLane]:
+        """Lanes whose time has come."""
+        rows = await self._db.fetch(SQL["due_lanes"])
+        return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
+
+    async def senders_of_pool(self, pool: PoolKey) -> Sequence[Sender]:
+        """All senders that share a quota pool."""
+        portfolio, sender_id = pool_filter(pool)
+        rows = await self._db.fetch(SQL["senders_of_pool"], portfolio, sender_id)
+        return [sender_of(row) for row in rows]
+
+    async def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
+        """Everybody to whom something may have been handed over since then."""
+        senders = [sender.id for sender in await self.senders_of_pool(pool)]
+        async with self._db.transaction() as connection:
+            chunk: list[Reached] = []
+            async for row in connection.cursor(
+                SQL["reached_of_pool"], senders, since, prefetch=REACHED_CHUNK
+            ):
+                chunk.append(Reached(SenderId(row["sender_id"]), PersonKey(row["person_key"]), row["at"]))
+                if len(chunk) == REACHED_CHUNK:
+                    yield chunk
+                    chunk = []
+            if chunk:
+                yield chunk
+
+
+def template_key(waba_id: str, name: str, language: str) -> str:
+    """How a template is named in `holds.key`."""
+    return f"{waba_id}/{name}/{language}"
+
+
+def _columns(outcomes: Sequence[Outcome]) -> tuple[list[object], ...]:
+    """Outcomes turned on their side: one array per column, as `unnest` takes them."""
+    return (
+        [o.message_id for o in outcomes],
+        [o.state for o in outcomes],
+        [o.wamid for o in outcomes],
+        [o.code for o in outcomes],
+        [o.reason for o in outcomes],
+        [o.detail for o in outcomes],
+        [o.not_before for o in outcomes],
+        [o.posted for o in outcomes],
+    )

@@ -1,0 +1,83 @@
+"""Names and lifetimes of everything the limits keep in Redis.
+
+All keys of a pool share one hash tag, the pool's, so that each script runs on one node of a cluster.
+Nothing lives for ever: a pool or a sender unused for `IDLE` is forgotten and rebuilt from the ledger when next used.
+Forgetting is safe because no token outlives the longest day, which is shorter than `IDLE`: a reach key that has been
+idle for so long holds nobody any more, and a sender's hash or a pool's epoch that is gone stops every grant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+from dispatcher.domain.errors import BadValue
+from dispatcher.domain.ids import PoolKey, SenderId, TurnId
+
+IDLE = timedelta(days=7)
+"""Lifetime of pool, sender, reach, pair and fairness keys, counted from their last use."""
+
+TURN = timedelta(days=2)
+"""Lifetime of a turn's handed set and of its mark of being reaped; a turn lasts seconds, an outage perhaps a day."""
+
+REBUILD = timedelta(hours=1)
+"""Lifetime of a rebuild's mark, counted from its last chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolKeys:
+    """The keys of one pool. `prefix` ends with the pool's hash tag."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, namespace: str, pool: PoolKey) -> Self:
+        """Raises BadValue for names that would break the hash tag: empty pools, braces."""
+        if not pool or any(brace in namespace + pool for brace in "{}"):
+            raise BadValue(
+                f"{namespace!r} and {pool!r} cannot name keys: a pool is not empty, neither has braces"
+            )
+        return cls(f"disp:{namespace}:{{{pool}}}")
+
+    @property
+    def pool(self) -> str:
+        """Hash: `epoch`; `uncounted_until`, until when people messaged under an unlimited tier would matter."""
+        return f"{self.prefix}:pool"
+
+    @property
+    def reach(self) -> str:
+        """Sorted set: person → end of the reach token, ms. Everybody's, while the scope is the portfolio."""
+        return f"{self.prefix}:reach"
+
+    def sender(self, sender_id: SenderId) -> str:
+        """Hash: limits, hold, level of the rate bucket; `counted`, the epoch for which its people are known."""
+        return f"{self.prefix}:sender:{sender_id}"
+
+    def sender_reach(self, sender_id: SenderId) -> str:
+        """Sorted set: person → end of the reach token, ms. This sender's, whatever the scope."""
+        return f"{self.prefix}:reach:{sender_id}"
+
+    def pairs(self, sender_id: SenderId) -> str:
+        """Sorted set: person → theoretical arrival time of the next message, ms, where the reach token does not tell."""
+        return f"{self.prefix}:pairs:{sender_id}"
+
+    def hungry(self, sender_id: SenderId) -> str:
+        """Sorted set: lane that wants more than it got → until when it counts as such, ms."""
+        return f"{self.prefix}:hungry:{sender_id}"
+
+    def served(self, sender_id: SenderId) -> str:
+        """Hash: lane → millionths of a message divided by its weight, while lanes compete."""
+        return f"{self.prefix}:served:{sender_id}"
+
+    def handed(self, turn_id: TurnId) -> str:
+        """Set: ids of the messages granted to a turn, and `0`."""
+        return f"{self.prefix}:handed:{turn_id}"
+
+    def reaped(self, turn_id: TurnId) -> str:
+        """Set: what the handed set was when the turn was reaped, or `-1`."""
+        return f"{self.prefix}:reaped:{turn_id}"
+
+    def rebuild(self, mark: str) -> str:
+        """String: the memory is still the one that this rebuild began to fill."""
+        return f"{self.prefix}:rebuild:{mark}"

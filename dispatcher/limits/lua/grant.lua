@@ -1,0 +1,205 @@
+-- Grant: which messages of one sub-batch may be posted now, and when the others should ask again.
+--
+-- KEYS  1 pool hash     2 sender hash     3 handed set of the turn    4 the turn's mark of being reaped
+--       5 reach by sender (zset person -> end of token)               6 reach by pool (the same)
+--       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset lane -> hungry until)
+--       9 served (hash lane -> millionths of a message divided by weight)
+-- ARGV  1 now_ms or ''  2 epoch of the pass  3 lane  4 weight >= 1  5 day_ms  6 pair interval_ms  7 pair burst
+--       8 idle_ms: lifetime of unused memory
+--       9 one digit per ask: 1 costs reach, 0 does not
+--       10 message ids   11 people, distinct; each list joined by blanks, at most 500 long
+-- Returns {1, reason, until_ms, detail, walked, refused, waits, day_end_ms, before_pool, tokens}; positions from 1;
+--         reason '' = no hold; until_ms -1 = no time ends it;
+--         of the positions up to `walked` all may go but those in refused = {position, …}, for the tier,
+--         and in waits = {position, until_ms, …}, for the pair;
+--         each that goes has a new token until day_end_ms (before it, 0 by sender and `before_pool`), except those in
+--         tokens = {position, end_ms or 0 for none, end before by sender, end before by pool (-1: not counted), …}.
+--         {0} the memory is not that of the pass; {-1} the turn was reaped. Nothing is changed then.
+--
+-- Guarantees
+--   * Tier. A new person needs fewer than `limit` unexpired tokens in the scope in force; the token ends one day after
+--     the *latest* message, because Meta counts distinct people in a moving day. So no half-open window of one day ever
+--     holds more than `limit` people. Each end is later than the one it replaces, so that give_back can tell two grants
+--     of one millisecond apart. The sender's own tokens are always written, the pool's while it is the scope in force
+--     (sender.lua merges the one into the other when the scope changes).
+--   * Rate. In any interval at most rate x time + burst; campaigns leave `reserve` messages in the bucket.
+--   * Pair. GCRA: one message per interval, `pair burst` at once, which is debt against later ones. The debt of a single
+--     message follows from the end of its reach token and is not written a second time.
+--   * A person refused for tier or pair costs no rate. A message that may go is in the handed set before we return.
+--   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first.
+--   * Lanes that want more than there is share by weight; a lane alone gets all (see `share`).
+
+local now, epoch, lane = clock(ARGV[1]), ARGV[2], ARGV[3]
+local step = math.max(1, math.floor(MESSAGE / tonumber(ARGV[4]))) -- what one message adds to `served`
+local day_ms, interval_ms, idle_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
+local tolerance_ms = (tonumber(ARGV[7]) - 1) * interval_ms
+local costs_digits = ARGV[9]
+local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local reach_sender, reach_pool, pairs_key, hungry, served = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local HUNGRY_GRACE_MS, SLICE_MS = 3000, 20
+
+if redis.call('EXISTS', handed) == 0 then
+  return {redis.call('EXISTS', reaped) == 1 and -1 or 0}
+end
+local s = redis.call('HMGET', sender, 'counted', 'rate', 'burst', 'reserve', 'limit', 'scope',
+  'hold', 'hold_until', 'hold_detail', 'level', 'at')
+if s[1] ~= epoch or redis.call('HGET', pool, 'epoch') ~= epoch then return {0} end
+local hold_until = tonumber(s[8])
+if s[7] ~= '' and (hold_until < 0 or hold_until > now) then
+  return {1, s[7], hold_until, s[9], 0, {}, {}, 0, 0, {}}
+end
+local rate, burst, limit = tonumber(s[2]), tonumber(s[3]), tonumber(s[5])
+local floor_units = tonumber(s[4]) * MESSAGE
+local level = refill(tonumber(s[10]), tonumber(s[11]), now, rate, burst)
+
+local people, asked = {}, 0
+for person in string.gmatch(ARGV[11], '%S+') do
+  asked = asked + 1
+  people[asked] = person
+end
+if asked ~= #costs_digits then return redis.error_reply('ERR people and digits differ in number; is a blank in a name?') end
+
+-- Reach: what is taken, what is free, who has a token already. Unlimited tiers take none.
+local portfolio = s[6] == 'portfolio'
+local scope = portfolio and reach_pool or reach_sender
+redis.call('ZREMRANGEBYSCORE', reach_sender, '-inf', now)
+local by_sender, by_pool = redis.call('ZMSCORE', reach_sender, unpack(people)), {}
+if portfolio then
+  redis.call('ZREMRANGEBYSCORE', reach_pool, '-inf', now)
+  by_pool = redis.call('ZMSCORE', reach_pool, unpack(people))
+end
+local known = portfolio and by_pool or by_sender
+local free = limit >= 0 and limit - redis.call('ZCARD', scope) or 0
+redis.call('ZREMRANGEBYSCORE', pairs_key, '-inf', now)
+local arrivals = redis.call('ZMSCORE', pairs_key, unpack(people))
+local implied_ms = interval_ms - day_ms -- from the end of a token to the arrival after its message
+
+-- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
+-- least. A lane that was not hungry starts no lower than that one: idleness earns no credit.
+redis.call('ZREMRANGEBYSCORE', hungry, '-inf', now)
+local was_hungry, least = false, nil
+for _, other in ipairs(redis.call('ZRANGE', hungry, 0, -1)) do
+  if other == lane then
+    was_hungry = true
+  else
+    local units = tonumber(redis.call('HGET', served, other) or 0)
+    if not least or units < least then least = units end
+  end
+end
+local mine, share = 0, asked
+if least then
+  mine = tonumber(redis.call('HGET', served, lane) or 0)
+  if not was_hungry then mine = math.max(mine, least) end
+  share = math.max(1, math.floor(rate / 4000)) + math.floor((least - mine) / step)
+end
+
+-- The walk. Tier first, then pair, then share and rate: whoever fails has spent nothing.
+local refused, waits, tokens, goes = {}, {}, {}, {}
+local reached, debts, r, d = {}, {}, 0, 0 -- what ZADD will get
+local walked, granted, uncounted, short = 0, 0, false, nil
+local day_end, uncounted_before = now + day_ms, portfolio and 0 or -1
+local day_end_text = string.format('%.0f', day_end) -- once for all: writing a number costs Redis more than a string
+for i = 1, asked do
+  local person, ours = people[i], by_sender[i]
+  local costs = string.byte(costs_digits, i) == 49 -- '1'
+  local counts = costs and limit >= 0
+  local arrival = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms
+  if arrival and arrival <= now then arrival = nil end
+  if counts and not known[i] and free <= 0 then
+    refused[#refused + 1] = i
+  elseif arrival and arrival - now > tolerance_ms then
+    waits[#waits + 1] = i
+    waits[#waits + 1] = arrival - tolerance_ms
+  elseif granted >= share then
+    short = 'fair_share'
+    break
+  elseif level - MESSAGE < floor_units then
+    short = 'rate'
+    break
+  else
+    granted = granted + 1
+    level = level - MESSAGE
+    goes[i] = true
+    if arrival or not counts then
+      debts[d + 1], debts[d + 2] = (arrival or now) + interval_ms, person
+      d = d + 2
+    end
+    if not counts then
+      uncounted = uncounted or costs
+      local t = #tokens
+      tokens[t + 1], tokens[t + 2], tokens[t + 3], tokens[t + 4] = i, 0, 0, 0
+    else
+      local token_end, theirs = day_end_text, by_pool[i]
+      if not known[i] then free = free - 1 end
+      if ours or theirs then
+        local before_sender, before_pool = tonumber(ours or 0), tonumber(theirs or uncounted_before)
+        token_end = math.max(day_end, before_sender + 1, before_pool + 1)
+        local t = #tokens
+        tokens[t + 1], tokens[t + 2], tokens[t + 3], tokens[t + 4] = i, token_end, before_sender, before_pool
+      end
+      reached[r + 1], reached[r + 2] = token_end, person
+      r = r + 2
+    end
+  end
+  walked = i
+end
+
+-- Write down what was spent, the handed set first.
+if granted > 0 then
+  local ids, position = {}, 0
+  for id in string.gmatch(ARGV[10], '%S+') do
+    position = position + 1
+    if goes[position] then ids[#ids + 1] = id end
+  end
+  redis.call('SADD', handed, unpack(ids))
+end
+if d > 0 then
+  redis.call('ZADD', pairs_key, unpack(debts))
+  redis.call('PEXPIRE', pairs_key, idle_ms)
+end
+if r > 0 then
+  redis.call('ZADD', reach_sender, unpack(reached))
+  redis.call('PEXPIRE', reach_sender, idle_ms)
+  if portfolio then
+    redis.call('ZADD', reach_pool, unpack(reached))
+    redis.call('PEXPIRE', reach_pool, idle_ms)
+  end
+end
+if uncounted then redis.call('HSET', pool, 'uncounted_until', day_end) end
+redis.call('HSET', sender, 'level', level, 'at', now)
+redis.call('PEXPIRE', sender, idle_ms)
+redis.call('PEXPIRE', pool, idle_ms)
+
+-- The hold on the rest. A short rate is named before a full tier: somebody else of this batch can go sooner.
+local reason, until_ms = '', -1
+local function ready_at(messages) -- when the bucket will hold so many
+  return now + math.max(0, math.ceil((floor_units + messages * MESSAGE - level) / rate))
+end
+if short == 'rate' then
+  local waiting = math.min(asked - granted, math.floor(rate * SLICE_MS / MESSAGE), burst - floor_units / MESSAGE)
+  reason, until_ms = short, ready_at(math.max(1, waiting))
+elseif short == 'fair_share' then
+  local behind = math.max(1, granted + 1 - share) -- in messages, taking the other lane's weight for ours
+  reason, until_ms = short, now + math.max(SLICE_MS, math.ceil(behind * MESSAGE / rate))
+elseif #refused > 0 then
+  reason = 'tier_exhausted'
+  if limit > 0 then
+    -- The token that must come back before a new one is free; not the first if the tier was lowered below what is used.
+    local last = string.format('%d', redis.call('ZCARD', scope) - limit)
+    until_ms = math.max(tonumber(redis.call('ZRANGE', scope, last, last, 'WITHSCORES')[2]), ready_at(1))
+  end
+end
+
+if short then
+  redis.call('ZADD', hungry, until_ms + HUNGRY_GRACE_MS, lane)
+  redis.call('PEXPIRE', hungry, idle_ms)
+elseif was_hungry then
+  redis.call('ZREM', hungry, lane)
+end
+if least then
+  redis.call('HSET', served, lane, mine + granted * step)
+  redis.call('PEXPIRE', served, idle_ms)
+else
+  redis.call('DEL', served) -- nobody to be fair to: history means nothing
+end
+return {1, reason, until_ms, '', walked, refused, waits, day_end, uncounted_before, tokens}

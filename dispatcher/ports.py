@@ -1,0 +1,442 @@
+"""The seams of the house, on one page: what the engine needs from the world.
+
+Each port has one promise and one conformance suite in `tests/contracts/`, run over every implementation.
+The engine knows these names and nothing of SQL, Redis, HTTP or arq.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from dispatcher.domain.campaign import Campaign, CampaignState, Counts, UnsurePolicy
+from dispatcher.domain.content import Problem, SlotMapping
+from dispatcher.domain.gate import HeldScope
+from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, SenderLimits, TurnPass, Usage
+from dispatcher.domain.hold import Hold
+from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
+from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
+from dispatcher.domain.report import Ended, Fault, LaneView, MessageView, Suppressed, Waiting
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.template import Template
+from dispatcher.domain.verdict import Verdict
+
+
+class Clock(Protocol):
+    """Time, so that tests can move it."""
+
+    def now(self) -> datetime:
+        """Aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; for time-outs and slices only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTurn:
+    """All that a turn knows when it begins; read in one go, so that the gate sees one instant."""
+
+    lane_id: LaneId
+    turn_id: TurnId
+    campaign: Campaign
+    sender: Sender
+    template: Template | None
+    """None when the account has no template of that name and language (any more)."""
+    holds: Sequence[Hold]
+    """Holds in force on the sender, its account, its portfolio or the template."""
+    instance: str
+    """The ledger's own name, part of each message token."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadTurn:
+    """A turn whose lease ran out: its worker died, or was stopped for too long."""
+
+    lane_id: LaneId
+    turn_id: TurnId
+    campaign_id: CampaignId
+    pool: PoolKey
+
+
+@dataclass(frozen=True, slots=True)
+class DueLane:
+    """A lane that should be running. The generation is part of its job's id."""
+
+    lane_id: LaneId
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """When a lane should run again. `at` None: nothing to do until an event (a start, a better status) says so."""
+
+    lane: DueLane
+    at: datetime | None
+
+
+class Turns(Protocol):
+    """The hot path's side of the ledger. Every change is a compare-and-set on lane and turn."""
+
+    async def open_turn(self, lane_id: LaneId, owner: str, lease: timedelta) -> OpenedTurn | None:
+        """Take the lane's lease; None when another turn has it or the lane does not exist."""
+        ...
+
+    async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
+        """Prolong the lease and learn what the campaign's owner wants. Raises LeaseLost when the turn was reaped."""
+        ...
+
+    async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
+        """Lease the next pending messages to this turn, oldest first; people on the suppression list leave here.
+
+        Raises LeaseLost when the turn was reaped. Empty when nothing is free to be claimed now.
+        """
+        ...
+
+    async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
+        """Write outcomes and the lane's counters in one transaction. Returns how many were still ours to write."""
+        ...
+
+    async def close_turn(self, turn: OpenedTurn, hold: Hold | None) -> Next:
+        """Give the lease back; whatever this turn has still claimed goes back to pending.
+
+        `hold`: why the turn ended, None when it ran out of time or of messages. Completes the campaign when nobody
+        is left. Returns when the lane should run next; the ledger remembers it too.
+        """
+        ...
+
+    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> None:
+        """Hold everything of a sender, template, account or portfolio."""
+        ...
+
+    async def suppress(self, person: str, key: PersonKey, reason: str, source: str) -> None:
+        """Put a person on the suppression list."""
+        ...
+
+    async def dead_turns(self) -> Sequence[DeadTurn]:
+        """Turns whose lease has run out."""
+        ...
+
+    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Mapping[str, int]:
+        """Settle a dead turn: claimed messages in `handed` become unsure, the others pending again.
+
+        `handed` None: nobody knows what was handed over, so all of them become unsure. Bumps the lane's generation.
+        """
+        ...
+
+    async def due_lanes(self) -> Sequence[DueLane]:
+        """Lanes whose time has come and that no turn holds."""
+        ...
+
+    async def senders_of_pool(self, pool: PoolKey) -> Sequence[Sender]:
+        """All senders that share a quota pool."""
+        ...
+
+    def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
+        """Everybody to whom something was, or may have been, handed over since then; in chunks."""
+        ...
+
+
+class Limits(Protocol):
+    """Shared limits: tier, rate and pair buckets, a sender's state, and what was handed over.
+
+    Every method raises LimitsUnavailable when Redis does not answer in time. Nothing is granted then.
+    """
+
+    async def open_turn(
+        self, pool: PoolKey, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId, weight: int
+    ) -> TurnPass:
+        """Register a turn and its (empty) handed set. Raises EpochLost when the pool must be rebuilt first."""
+        ...
+
+    async def grant(self, turn: TurnPass, asks: Sequence[Ask]) -> Grant:
+        """Ask once for a sub-batch of at most 500 distinct people; spends what it grants.
+
+        Ids of granted messages are in the handed set before this returns. Raises EpochLost when the memory is
+        not that of the pass, LeaseLost when the turn was reaped. Cost: one round trip, O(len(asks)).
+        """
+        ...
+
+    async def give_back(
+        self, turn: TurnPass, unposted: Sequence[Granted], reach: Sequence[ReachToken]
+    ) -> None:
+        """Undo grants that certainly reached nobody. Repeating it changes nothing.
+
+        unposted: never written to the wire; leaves the handed set and returns every token, the reach token included.
+        reach: tokens of posted messages that Meta certainly did not take; what was spent of the rate stays spent.
+        Does nothing when the memory is no longer that of the pass.
+        """
+        ...
+
+    async def close_turn(self, turn: TurnPass) -> None:
+        """Forget the handed set; call it only after the ledger has closed the turn."""
+        ...
+
+    async def reap(self, pool: PoolKey, turn_id: TurnId) -> frozenset[MessageId] | None:
+        """Bar a turn from any further grant and return what was handed over; None when that memory is gone."""
+        ...
+
+    async def put_sender(self, sender: SenderLimits) -> None:
+        """Make a sender's present limits known; counted tokens stay. In force from the next grant on."""
+        ...
+
+    async def rebuild(
+        self,
+        pool: PoolKey,
+        senders: Sequence[SenderLimits],
+        reached: AsyncIterator[Sequence[Reached]],
+        *,
+        force: bool = False,
+    ) -> Epoch:
+        """Fill a pool whose memory was lost; grants stay impossible until this has returned. Safe to run twice at once.
+
+        senders: all of the pool. reached: in chunks of some thousands; not read when nothing is missing.
+        force: rebuild although nothing seems missing, after a fail-over that may have lost the last writes.
+        Raises EpochLost when the memory is lost once more while it runs: call it again, with a new `reached`.
+        """
+        ...
+
+    async def usage(self, sender: SenderLimits) -> Usage:
+        """What is taken now; for people, not for decisions. Raises EpochLost when the pool is not built."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """What an owner orders; checked against the template before it is stored."""
+
+    name: str
+    template: str
+    language: str
+    senders: Sequence[SenderId]
+    mapping: SlotMapping
+    columns: Sequence[str]
+    weight: int = 1
+    priority: int = 0
+    deadline: datetime | None = None
+    unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
+    idempotency_key: str | None = None
+
+
+class CampaignBook(Protocol):
+    """Campaigns in the ledger: orders, counts, reports."""
+
+    async def create(self, new: NewCampaign) -> tuple[Campaign, bool]:
+        """Store a draft; False with a known idempotency key, and then the campaign that exists."""
+        ...
+
+    async def find(self, campaign_id: CampaignId) -> Campaign:
+        """Raises NotFound."""
+        ...
+
+    async def recent(self, limit: int) -> Sequence[Campaign]:
+        """The newest first."""
+        ...
+
+    async def delete_draft(self, campaign_id: CampaignId) -> None:
+        """Forget a draft that has no people."""
+        ...
+
+    async def move(self, campaign_id: CampaignId, to: CampaignState) -> Sequence[DueLane]:
+        """Bring it into a state; nothing changes when it is there already. Raises Conflict. Returns lanes to wake."""
+        ...
+
+    async def drop_pending(self, campaign_id: CampaignId, to: MessageState, reason: str) -> int:
+        """Give up all unsent people; returns how many."""
+        ...
+
+    async def turns_running(self, campaign_id: CampaignId) -> int:
+        """How many of its lanes are being served at this moment."""
+        ...
+
+    async def counts(self, campaign_id: CampaignId) -> Counts:
+        """How many people are in which state, at one instant."""
+        ...
+
+    async def lanes(self, campaign_id: CampaignId) -> Sequence[LaneView]:
+        """One per sender."""
+        ...
+
+    async def parked(self, campaign_id: CampaignId) -> Sequence[Waiting]:
+        """Pending people who wait for a time of their own."""
+        ...
+
+    async def ended(self, campaign_id: CampaignId) -> Sequence[Ended]:
+        """Refused and unsure people, by cause."""
+        ...
+
+    async def rejected(self, campaign_id: CampaignId) -> Mapping[str, int]:
+        """Rejected rows, by reason."""
+        ...
+
+    async def posting_time(self, campaign_id: CampaignId) -> tuple[datetime | None, datetime | None]:
+        """First and last post."""
+        ...
+
+    def export(self, campaign_id: CampaignId) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Everybody, in chunks."""
+        ...
+
+    async def message(self, campaign_id: CampaignId, message_id: MessageId) -> MessageView:
+        """Raises NotFound."""
+        ...
+
+    async def message_to(self, campaign_id: CampaignId, key: PersonKey) -> MessageView:
+        """Raises NotFound."""
+        ...
+
+    async def check(self) -> Sequence[Fault]:
+        """Prove the arithmetic; empty when all is well."""
+        ...
+
+
+class SenderBook(Protocol):
+    """Senders, templates, holds and suppressions in the ledger."""
+
+    async def add(self, sender: Sender) -> Sender:
+        """Raises Conflict."""
+        ...
+
+    async def all(self) -> Sequence[Sender]:
+        """By name."""
+        ...
+
+    async def named(self, name: str) -> Sender:
+        """Raises NotFound."""
+        ...
+
+    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
+        """Replace fields; returns the lanes to wake."""
+        ...
+
+    async def holds(self, sender: Sender) -> Sequence[Hold]:
+        """In force on it, its account, its portfolio, its account's templates."""
+        ...
+
+    async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:
+        """Forget them; returns the lanes to wake."""
+        ...
+
+    async def put_templates(
+        self, waba_id: str, templates: Sequence[tuple[Template, Mapping[str, Any]]]
+    ) -> Sequence[DueLane]:
+        """Replace what is known of an account; returns the lanes to wake."""
+        ...
+
+    async def templates(self) -> Sequence[tuple[str, Template, datetime]]:
+        """Account, template, when it was read."""
+        ...
+
+    async def template(self, waba_id: str, name: str, language: str) -> Template | None:
+        """One template."""
+        ...
+
+    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
+        """Returns how many were new."""
+        ...
+
+    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
+        """Returns how many were on the list."""
+        ...
+
+    async def suppressed(self) -> Sequence[Suppressed]:
+        """Oldest first."""
+        ...
+
+
+class Payload(Protocol):
+    """A template compiled for one campaign."""
+
+    def render(self, to_e164: str, values: Sequence[str], token: str, /) -> bytes | Problem:
+        """The body of one request, or the field that Meta would refuse."""
+        ...
+
+
+class Payloads(Protocol):
+    """Bodies of requests."""
+
+    def compile(self, template: Template, mapping: SlotMapping) -> Payload:
+        """Once per turn; rendering is what has to be fast."""
+        ...
+
+
+class PostedKind(StrEnum):
+    """What is known after a post."""
+
+    ACCEPTED = "accepted"
+    """Meta answered with a wamid."""
+    REFUSED = "refused"
+    """Meta answered that it did not take the message."""
+    UNSURE = "unsure"
+    """The request may have been written, and no clear answer came."""
+    NOT_WRITTEN = "not_written"
+    """No connection: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What came of one post: exactly one of the four kinds."""
+
+    kind: PostedKind
+    wamid: str | None = None
+    status: str | None = None
+    """Meta's `message_status` where it is not plain "accepted"."""
+    verdict: Verdict | None = None
+    """For refusals, and for answers that leave the outcome open."""
+    detail: str = ""
+
+
+class Channel(Protocol):
+    """The way to Meta."""
+
+    async def post(self, sender: Sender, body: bytes) -> Posted:
+        """Post one message and classify the answer; never raises for anything Meta or the network does."""
+        ...
+
+
+class Management(Protocol):
+    """Meta's management API: slow, and within hourly budgets."""
+
+    async def templates(self, sender: Sender) -> Sequence[Mapping[str, Any]]:
+        """All templates of the sender's account as Meta lists them. Raises ChannelRefused or ChannelUnavailable."""
+        ...
+
+
+class Telemetry(Protocol):
+    """Events worth a metric or a line in the log; one method each."""
+
+    def posted(self, kind: PostedKind, verdict: Verdict | None) -> None:
+        """One post was answered, or not."""
+        ...
+
+    def settled(self, outcomes: Sequence[Outcome]) -> None:
+        """Outcomes were written to the ledger."""
+        ...
+
+    def held(self, sender: Sender, scope: HeldScope, hold: Hold) -> None:
+        """An answer of Meta holds more than its own message."""
+        ...
+
+    def tokens_left(self, tokens: int) -> None:
+        """Tokens could not be given back; they return by themselves."""
+        ...
+
+    def turn_lost(self, turn: OpenedTurn) -> None:
+        """A turn found its lease gone."""
+        ...
+
+    def reaped(self, dead: DeadTurn, reaped: int, unsure: int) -> None:
+        """A dead turn was settled by upkeep."""
+        ...
+
+
+class Jobs(Protocol):
+    """Wake-ups. They carry no truth: a lost one is found again by upkeep."""
+
+    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
+        """Have the lane's turn run at the given time, or as soon as possible; never later than already planned."""
+        ...

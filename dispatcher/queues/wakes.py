@@ -1,0 +1,59 @@
+"""Wake-ups of lanes as arq jobs. One job is one turn of a lane, never one message.
+
+A wake-up carries no truth. What is due stands in the ledger, so a wake-up that is lost, or cannot be written while
+Redis is away, is made again by upkeep.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
+from redis.exceptions import RedisError
+
+from dispatcher.ports import Clock, DueLane
+
+LANES_QUEUE = "dispatcher:lanes"
+"""arq's queue of turns. A sorted set; each job key beside it has arq's lifetime of a day."""
+TURN = "turn"
+"""The name of the job function."""
+
+FARTHEST = timedelta(minutes=1)
+"""Longer waits live in the ledger alone: queued jobs expire, and an idle lane costs nothing."""
+
+
+def job_id(lane: DueLane) -> str:
+    """One stable id per lane, so that it is queued once; a new generation frees it from a dead worker's mark."""
+    return f"lane:{lane.lane_id}:{lane.generation}"
+
+
+class ArqJobs:
+    """The port `Jobs` on arq."""
+
+    def __init__(self, redis: ArqRedis, clock: Clock, *, namespace: str) -> None:
+        self._redis = redis
+        self._clock = clock
+        self.queue = f"{LANES_QUEUE}:{namespace}"
+        self._prefix = namespace
+
+    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
+        """Queue the lane's turn; one that is queued for later is brought forward."""
+        now = self._clock.now()
+        if at is not None and at - now > FARTHEST:
+            return
+        name = f"{self._prefix}:{job_id(lane)}"
+        due = max(at, now) if at is not None else now
+        try:
+            queued = await self._redis.enqueue_job(
+                TURN,
+                lane.lane_id,
+                _job_id=name,
+                _queue_name=self.queue,
+                _defer_until=due if due > now else None,
+            )
+            if queued is None and await self._redis.exists(job_key_prefix + name):
+                await self._redis.zadd(self.queue, {name: int(due.timestamp() * 1000)}, xx=True, lt=True)
+        except (RedisError, OSError):
+            # why nothing more is done: the ledger says when the lane is due, and upkeep looks there.
+            return

@@ -1,0 +1,163 @@
+"""Every setting: its default, its unit, where it comes from.
+
+Order: arguments, then environment (`DISPATCHER_<NAME>`), then a TOML file, then the defaults below.
+`config/dispatcher.toml` repeats the defaults for the reader; a test keeps the two equal.
+Secrets (senders' tokens) are never settings: a sender names the environment variable or file that holds its token.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dispatcher.domain.errors import BadValue
+from dispatcher.domain.sender import BLOCKED_STATUSES, SenderStatus
+
+CONFIG_VARIABLE = "DISPATCHER_CONFIG"
+"""Environment variable that names the TOML file; without it `dispatcher.toml` in the current folder, if there."""
+
+
+class Settings(BaseSettings):
+    """All settings, checked. Raises BadValue through `load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DISPATCHER_", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    database_url: str | None = None
+    """PostgreSQL, as `postgresql://user@host/name`. Without it an embedded server is started."""
+    redis_url: str | None = None
+    """Redis or Valkey, as `redis://host:port/0` or `unix:///path`. Without it an embedded server is started."""
+    data_dir: Path | None = None
+    """Where embedded servers keep their data. Without it the place the operating system keeps for users' data."""
+    graph_url: str = "https://graph.facebook.com"
+    """Where Meta's API is; the sandbox's address in rehearsals."""
+    graph_version: str = "v25.0"
+    """Version of the Graph API."""
+    transport: Literal["pyreqwest", "httpx"] = "pyreqwest"
+    """The HTTP client of the hot path."""
+    post_timeout_s: float = Field(20.0, gt=0, le=120)
+    """Seconds until a post without an answer counts as unsure."""
+    connect_timeout_s: float = Field(5.0, gt=0, le=60)
+    """Seconds until an attempt to connect is given up."""
+    idle_timeout_s: float = Field(20.0, gt=0, le=300)
+    """Seconds after which an idle connection is closed by us; shorter than the far side's patience."""
+    in_flight: int = Field(128, ge=1, le=4096)
+    """Posts that one worker process may have on the wire at once."""
+    ledger_connections: int = Field(8, ge=2, le=100)
+    """Connections to PostgreSQL per process."""
+    limits_timeout_s: float = Field(1.0, gt=0, le=10)
+    """Seconds until Redis counts as away; nothing is granted then."""
+    slice_s: float = Field(5.0, gt=0, le=60)
+    """Seconds of one turn of a lane, after which others get their chance."""
+    lease_s: float = Field(15.0, ge=2, le=300)
+    """Seconds after which a turn without a sign of life counts as dead."""
+    claim_most: int = Field(500, ge=1, le=5000)
+    """Messages that a turn claims at once, at most."""
+    grant_most: int = Field(100, ge=1, le=500)
+    """People per question to the limits, at most; also what a crash may leave unsure per lane, about."""
+    lanes_per_worker: int = Field(20, ge=1, le=500)
+    """Turns that one worker process runs side by side."""
+    stop_grace_s: float = Field(8.0, gt=0, le=60)
+    """Seconds that a worker has to finish what is in flight when it is asked to stop."""
+    burst_ms: int = Field(250, ge=0, le=1000)
+    """How much of a sender's rate may go at once after a quiet moment, in milliseconds of that rate."""
+    reserve_share: float = Field(0.2, ge=0, lt=1)
+    """The part of that burst which campaigns leave to replies."""
+    slowed_share: float = Field(0.5, gt=0, le=1)
+    """The part of its rate that a RATE_LIMITED, FLAGGED or low-quality sender may use."""
+    stricter_statuses: frozenset[SenderStatus] = frozenset()
+    """Statuses that block sending in addition to the six that always do; can only add to them."""
+    default_region: str | None = None
+    """Country (such as "DE") of phone numbers written without a country code; without it they are rejected."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """What workers write to standard error."""
+
+    @field_validator("stricter_statuses")
+    @classmethod
+    def _may_not_block_everything(cls, value: frozenset[SenderStatus]) -> frozenset[SenderStatus]:
+        if SenderStatus.CONNECTED in value:
+            raise ValueError(
+                "CONNECTED cannot be blocked: no sender could ever send; switch senders off instead"
+            )
+        return value | BLOCKED_STATUSES
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+
+    @classmethod
+    def load(cls, **arguments: Any) -> Self:
+        """Read all sources. Raises BadValue that names each wrong setting."""
+        try:
+            return cls(**arguments)
+        except ValidationError as error:
+            raise BadValue(
+                "the settings are not usable",
+                hint="see config/dispatcher.toml for every setting and its default",
+                problems=[f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()],
+            ) from error
+        except (OSError, ValueError) as error:
+            raise BadValue(f"the settings cannot be read: {error}") from error
+
+    @property
+    def post_timeout(self) -> timedelta:
+        """`post_timeout_s` as a time."""
+        return timedelta(seconds=self.post_timeout_s)
+
+    def environment(self) -> dict[str, str]:
+        """The settings that differ from the defaults, as environment variables for a child process."""
+        return {
+            f"DISPATCHER_{name.upper()}": str(value)
+            for name, value in self.model_dump(mode="json", exclude_defaults=True).items()
+            if isinstance(value, str | int | float)
+        }
+
+
+def _config_file() -> Path | None:
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named is not None:
+        if not Path(named).is_file():
+            raise BadValue(f"{CONFIG_VARIABLE} names {named}, which is not a file")
+        return Path(named)
+    here = Path("dispatcher.toml")
+    return here if here.is_file() else None
+
+
+def secret(reference: str) -> str:
+    """Read a secret from `env:NAME` or `file:/path`. Raises BadValue; the text never contains the secret."""
+    kind, _, name = reference.partition(":")
+    match kind:
+        case "env":
+            value = os.environ.get(name, "")
+            missing = f"the environment variable {name} is not set"
+        case "file":
+            try:
+                value = Path(name).read_text()
+            except OSError as error:
+                raise BadValue(f"the secret's file cannot be read: {error}") from error
+            missing = f"the file {name} is empty"
+        case _:
+            raise BadValue(f"{reference!r} does not say where a secret is; use env:NAME or file:/path")
+    if not value.strip():
+        raise BadValue(
+            missing, hint="a sender's token is read where the sender says, each time a process starts"
+        )
+    return value.strip()

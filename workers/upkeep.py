@@ -1,0 +1,65 @@
+"""The upkeep worker: the duties of `engine/upkeep.py` by the clock, once per tick however many workers there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from arq import cron
+from arq.cron import CronJob
+from arq.worker import Worker
+
+from dispatcher.app import App
+from dispatcher.domain.errors import DispatcherError
+from workers.lanes import turn_function, wake_again
+from workers.runtime import worker_options
+
+EVERY_SECOND = set(range(60))
+EVERY_FIVE_SECONDS = set(range(0, 60, 5))
+
+log = structlog.get_logger("workers")
+
+
+async def keep_lanes_going(ctx: dict[str, Any]) -> None:
+    """Reap the dead, wake the due."""
+    app: App = ctx["app"]
+    try:
+        await app.upkeep.reap()
+        await app.upkeep.sweep()
+    except DispatcherError as error:
+        log.warning("upkeep could not do its round", error=str(error))
+
+
+async def refresh_senders(ctx: dict[str, Any]) -> None:
+    """Tell the limits how senders stand."""
+    app: App = ctx["app"]
+    try:
+        await app.upkeep.refresh()
+    except DispatcherError as error:
+        log.warning("upkeep could not refresh the senders", error=str(error))
+
+
+def duties(app: App) -> list[CronJob]:
+    """All duties. Their names carry the ledger's, since arq keeps one job per name and second in a whole Redis."""
+    prefix = app.jobs.queue
+    return [
+        cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
+        cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
+    ]
+
+
+def upkeep_worker(app: App) -> Worker:
+    """An arq worker for the duties alone."""
+    return Worker(cron_jobs=duties(app), queue_name=f"{app.jobs.queue}:upkeep", **worker_options(app))
+
+
+def whole_worker(app: App) -> Worker:
+    """An arq worker for turns and duties."""
+    return Worker(
+        [turn_function()],
+        cron_jobs=duties(app),
+        queue_name=app.jobs.queue,
+        after_job_end=wake_again,
+        max_jobs=app.settings.lanes_per_worker,
+        **worker_options(app),
+    )
