@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,13 +23,17 @@ from dispatcher.channel.management import GraphManagement
 from dispatcher.channel.payloads import TemplatePayloads
 from dispatcher.channel.transport import open_transport
 from dispatcher.clock import SystemClock
+from dispatcher.domain.audience import Audience
+from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.pacing import Policy
-from dispatcher.engine.campaigns import Campaigns
+from dispatcher.domain.row_check import row_check
+from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
-from dispatcher.engine.lane import LaneSettings, LaneTools
 from dispatcher.engine.senders import Senders
+from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.upkeep import Upkeep
+from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.senders import LedgerSenders
@@ -55,6 +59,50 @@ class App:
     upkeep: Upkeep
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
+
+    async def import_audience(
+        self,
+        plan: Plan,
+        audience: Audience,
+        *,
+        phone_column: str | None = None,
+        default_region: str | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> tuple[Campaign, ImportReport | None]:
+        """Make a draft with all its people, or nothing. No report: the plan's idempotency key is known already.
+
+        Raises what `Campaigns.create` and `ledger.audience.fill` raise; no draft is left then.
+        """
+        _, template, mapping = await self.campaigns.check_plan(plan, audience.columns)
+        campaign, is_new = await self.campaigns.create(plan, audience.columns)
+        if not is_new and campaign.state is CampaignState.DRAFT:
+            # why: an import that was killed half-way leaves an empty draft behind; one with people is not discarded.
+            await self.campaigns.discard(campaign.id)
+            campaign, is_new = await self.campaigns.create(plan, audience.columns)
+        if not is_new:
+            return campaign, None
+        try:
+            report = await fill(
+                self.database,
+                campaign.id,
+                audience,
+                phone_column=phone_column,
+                columns=campaign.columns,
+                default_region=default_region or self.settings.default_region,
+                check=row_check(template, mapping),
+                progress=progress,
+            )
+        except BaseException:
+            await self.campaigns.discard(campaign.id)
+            raise
+        return campaign, report
+
+    async def has_workers(self) -> bool:
+        """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
+        try:
+            return bool(await self.redis.exists(f"{self.jobs.queue}:alive"))  # as workers/runtime.py names it
+        except (RedisError, OSError):
+            return False
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -119,6 +167,18 @@ async def _open_redis(settings: Settings) -> ArqRedis:
             hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
         ) from error
     return cast("ArqRedis", redis)
+
+
+async def redis_version(settings: Settings) -> str:
+    """Which server answers at `redis_url`, such as "Valkey 9.1.0". Raises LimitsUnavailable."""
+    redis = await _open_redis(settings)
+    try:
+        info = await redis.info("server")
+    finally:
+        await redis.aclose()
+    if "valkey_version" in info:
+        return f"Valkey {info['valkey_version']}"
+    return f"Redis {info['redis_version']}"
 
 
 async def _wire(

@@ -79,6 +79,15 @@ class Next:
     at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Reaped:
+    """What became of a dead turn's messages, and when its lane runs again."""
+
+    messages: int
+    unsure: int
+    next: Next
+
+
 class Turns(Protocol):
     """The hot path's side of the ledger. Every change is a compare-and-set on lane and turn."""
 
@@ -102,7 +111,7 @@ class Turns(Protocol):
         ...
 
     async def close_turn(self, turn: OpenedTurn, hold: Hold | None) -> Next:
-        """Give the lease back; whatever this turn has still claimed goes back to pending.
+        """Give the lease back. Raises NotSettled while the turn has messages claimed; reap it then.
 
         `hold`: why the turn ended, None when it ran out of time or of messages. Completes the campaign when nobody
         is left. Returns when the lane should run next; the ledger remembers it too.
@@ -121,10 +130,11 @@ class Turns(Protocol):
         """Turns whose lease has run out."""
         ...
 
-    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Mapping[str, int]:
+    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Reaped | None:
         """Settle a dead turn: claimed messages in `handed` become unsure, the others pending again.
 
         `handed` None: nobody knows what was handed over, so all of them become unsure. Bumps the lane's generation.
+        None when the turn has been closed or reaped meanwhile.
         """
         ...
 

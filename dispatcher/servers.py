@@ -56,6 +56,11 @@ def located(settings: Settings, *, start: bool = True) -> Iterator[Settings]:
             note.unlink(missing_ok=True)
 
 
+def is_running(settings: Settings) -> bool:
+    """Whether `located` would start nothing: servers are configured, or run already for this data folder."""
+    return bool(settings.database_url or settings.redis_url) or _running(data_dir_of(settings)) is not None
+
+
 def _running(home: Path) -> tuple[str, str] | None:
     """The URLs in the note, if the process that wrote it still lives."""
     try:

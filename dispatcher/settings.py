@@ -130,6 +130,19 @@ class Settings(BaseSettings):
             if isinstance(value, str | int | float)
         }
 
+    def sources(self) -> dict[str, str]:
+        """Where each setting comes from, for people: "environment", the TOML file's name, or "default"."""
+        file = _config_file()
+        in_file = TomlConfigSettingsSource(type(self), toml_file=file)() if file is not None else {}
+        return {
+            name: "environment"
+            if f"DISPATCHER_{name.upper()}" in os.environ
+            else str(file)
+            if name in in_file
+            else "default"
+            for name in type(self).model_fields
+        }
+
 
 def _config_file() -> Path | None:
     named = os.environ.get(CONFIG_VARIABLE)

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -17,9 +16,7 @@ import pytest
 import redis
 
 from dispatcher.embedded import EmbeddedPostgres, EmbeddedValkey
-
-if TYPE_CHECKING:
-    from dispatcher.ledger.database import Database
+from dispatcher.ledger.database import Database
 
 _TEMPLATE = "ledger_template"
 _numbers = itertools.count(1)
@@ -46,8 +43,6 @@ def postgres(server_folder: Path) -> Iterator[EmbeddedPostgres]:
 def ledger_template(postgres: EmbeddedPostgres) -> str:
     """The name of a migrated, empty database, of which copies are made."""
 
-    from dispatcher.ledger.database import Database
-
     async def make() -> None:
         await _execute(postgres.url, f"CREATE DATABASE {_TEMPLATE}")
         database = await Database.open(_url_of(postgres, _TEMPLATE), connections=1)
@@ -70,8 +65,6 @@ async def database_url(postgres: EmbeddedPostgres, ledger_template: str) -> Asyn
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """The same, opened."""
-    from dispatcher.ledger.database import Database
-
     opened = await Database.open(database_url, connections=4)
     yield opened
     await opened.close()

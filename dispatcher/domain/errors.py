@@ -9,7 +9,8 @@ DispatcherError
 ├── LedgerUnavailable   PostgreSQL did not answer
 ├── ChannelUnavailable  Meta could not be reached
 ├── ChannelRefused      Meta answered a management call with an error
-└── LeaseLost           another turn owns the lane; this one must stop
+├── LeaseLost           another turn owns the lane; this one must stop
+└── NotSettled          a turn cannot be closed, for the ledger says that it has messages left
 
 Refusals that belong to ordinary work (a bad number, an answer of Meta, an empty bucket) are values, not errors.
 """
@@ -69,3 +70,7 @@ class ChannelRefused(DispatcherError):
 
 class LeaseLost(DispatcherError):
     """The turn's lease is gone: whatever was not posted belongs to somebody else now."""
+
+
+class NotSettled(DispatcherError):
+    """A turn that has messages claimed cannot be closed: nobody would know whether these were handed over."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from dispatcher.domain.errors import EpochLost
 from dispatcher.domain.pacing import Policy, limits_of
+from dispatcher.engine.reaping import reap_turn
 from dispatcher.ports import Clock, Jobs, Limits, SenderBook, Telemetry, Turns
 
 
@@ -26,17 +27,12 @@ class Upkeep:
     policy: Policy
 
     async def reap(self) -> int:
-        """Settle turns whose worker died. Returns how many.
-
-        The limits come first: once they bar the turn, it cannot hand over anything more, so what they
-        return is all that may have been.
-        """
-        dead_turns = await self.turns.dead_turns()
-        for dead in dead_turns:
-            handed = await self.limits.reap(dead.pool, dead.turn_id)
-            result = await self.turns.reap(dead, handed)
-            self.telemetry.reaped(dead, result["reaped"], result["unsure"])
-        return len(dead_turns)
+        """Settle turns whose lease has run out. Returns how many."""
+        reaped = 0
+        for dead in await self.turns.dead_turns():
+            following = await reap_turn(self.turns, self.limits, self.telemetry, dead)
+            reaped += following is not None
+        return reaped
 
     async def sweep(self) -> int:
         """Wake lanes that are due: long waits that are over, and wake-ups that were lost. Returns how many."""

@@ -12,8 +12,6 @@ Invariant: one transaction; the campaign's counters are the numbers of rows writ
 from __future__ import annotations
 
 import asyncio
-import io
-import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -26,13 +24,14 @@ from dispatcher.domain.audience import Audience, Check, Person, Rejected, Reject
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import BadValue, Conflict, NotFound
 from dispatcher.domain.ids import CampaignId
+from dispatcher.ledger.copying import array, escaped, once
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 
 SQL = load("audience")
 
-ANALYZE_FROM_PEOPLE = 10_000
-"""A smaller audience changes no plan; autovacuum looks after it."""
+ANALYZE_FROM_ROWS = 1_000
+"""For a smaller file any plan will do, and autovacuum looks after the statistics."""
 
 _MESSAGE_COLUMNS = ("campaign_id", "line", "person", "person_key", "params")
 _REJECTED_COLUMNS = ("campaign_id", "line", "column", "reason", "value")
@@ -193,22 +192,26 @@ class _Tally:
 async def _store(connection: Connection, campaign_id: CampaignId, batch: _Batch, tally: _Tally) -> None:
     if batch.new:
         status = await connection.copy_to_table(
-            "messages", source=io.BytesIO(batch.new), columns=_MESSAGE_COLUMNS, format="text"
+            "messages", source=once(batch.new), columns=_MESSAGE_COLUMNS, format="text"
         )
         tally.people += _count(status)
     rejected = list(batch.rejected)
     if batch.doubtful:
-        lines = [person.line for person in batch.doubtful]
-        keys = [person.key for person in batch.doubtful]
-        numbers = [person.e164 for person in batch.doubtful]
-        params = [_array(person.values) for person in batch.doubtful]
-        added = _count(
-            await connection.execute(SQL["add_doubtful"], campaign_id, lines, numbers, keys, params)
+        added = await connection.fetch(
+            SQL["add_doubtful"],
+            campaign_id,
+            [person.line for person in batch.doubtful],
+            [person.e164 for person in batch.doubtful],
+            [person.key for person in batch.doubtful],
+            [array(person.values) for person in batch.doubtful],
         )
-        tally.people += added
-        if added < len(lines):
-            repeated = await connection.fetch(SQL["find_repeated"], campaign_id, lines, keys)
-            rejected += _repeated(batch.doubtful, {row["line"]: row["first_line"] for row in repeated})
+        tally.people += len(added)
+        lines = {row["line"] for row in added}
+        rejected += [
+            Rejected(person.line, "", RejectReason.DUPLICATE, person.key)
+            for person in batch.doubtful
+            if person.line not in lines
+        ]
     if rejected:
         await connection.copy_records_to_table(
             "rejected_rows", records=[(campaign_id, *row) for row in rejected], columns=_REJECTED_COLUMNS
@@ -216,18 +219,12 @@ async def _store(connection: Connection, campaign_id: CampaignId, batch: _Batch,
         tally.reject(rejected)
 
 
-def _repeated(people: Sequence[Person], first_lines: Mapping[int, int]) -> Iterator[Rejected]:
-    for person in people:
-        if first := first_lines.get(person.line):
-            yield Rejected.of(
-                person.line, "", RejectReason.DUPLICATE, f"same person as line {first}: {person.e164}"
-            )
-
-
 async def _finish(connection: Connection, campaign_id: CampaignId, tally: _Tally) -> int:
-    """Apply the suppression list and write the campaign's counters. Returns how many are suppressed."""
-    if tally.people >= ANALYZE_FROM_PEOPLE:
+    """Complete the duplicates, apply the suppression list, write the counters. Returns how many are suppressed."""
+    if tally.rows >= ANALYZE_FROM_ROWS:
         await connection.execute(SQL["analyze"], timeout=_STATEMENT_TIMEOUT_S)
+    if RejectReason.DUPLICATE in tally.rejected:
+        await connection.execute(SQL["name_first_lines"], campaign_id, timeout=_STATEMENT_TIMEOUT_S)
     suppressed = _count(await connection.execute(SQL["suppress"], campaign_id, timeout=_STATEMENT_TIMEOUT_S))
     await connection.execute(SQL["finish"], campaign_id, tally.people, suppressed, tally.rejected.total())
     return suppressed
@@ -262,7 +259,7 @@ def _batches(audience: Audience, sieve: Sieve, campaign_id: CampaignId) -> Itera
                 doubtful.append(person)
             else:
                 line, e164, key, values = person
-                new.append(f"{campaign_id}\t{line}\t{e164}\t{key}\t{_escaped(_array(values))}\n")
+                new.append(f"{campaign_id}\t{line}\t{e164}\t{key}\t{escaped(array(values))}\n")
         yield _Batch("".join(new).encode(), doubtful, rejected)
 
 
@@ -280,25 +277,3 @@ class _Seen:
         byte = self._bytes[place]
         self._bytes[place] = byte | 1 << bit
         return bool(byte >> bit & 1)
-
-
-_SPECIAL_IN_ARRAY = re.compile(r'(["\\])')
-_SPECIAL_IN_COPY = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-
-
-def _array(values: Sequence[str]) -> str:
-    """A text[] as PostgreSQL writes it. Source: PostgreSQL 18, 8.15.2 "Array Value Input"."""
-    if not values:
-        return "{}"
-    joined = "\0".join(values)  # why NUL: the one character that no value holds
-    if '"' in joined or "\\" in joined:
-        joined = _SPECIAL_IN_ARRAY.sub(r"\\\1", joined)
-    return '{"' + joined.replace("\0", '","') + '"}'
-
-
-def _escaped(text: str) -> str:
-    """For COPY's text format. Source: PostgreSQL 18, COPY, "Text Format"."""
-    # why ask first: translate costs ten times as much, and hardly any value needs it.
-    if "\\" in text or "\n" in text or "\t" in text or "\r" in text:
-        return text.translate(_SPECIAL_IN_COPY)
-    return text

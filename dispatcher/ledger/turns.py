@@ -6,11 +6,11 @@ and the state that a message leaves. The statements themselves are in `sql/turns
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import LeaseLost
+from dispatcher.domain.errors import LeaseLost, NotSettled
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.grant import Reached
 from dispatcher.domain.hold import Hold, HoldReason
@@ -22,7 +22,7 @@ from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
 from dispatcher.ledger.senders import pool_filter
-from dispatcher.ports import DeadTurn, DueLane, Next, OpenedTurn
+from dispatcher.ports import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 
 SQL = load("turns")
 
@@ -105,9 +105,7 @@ class LedgerTurns:
             if claimed is None:
                 raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
             if claimed:
-                await connection.execute(
-                    SQL["give_back_claimed"], turn.campaign.id, turn.lane_id, turn.turn_id
-                )
+                raise NotSettled(f"turn {turn.turn_id} of lane {turn.lane_id} still has {claimed} messages")
             hold, next_at = await self._what_next(connection, turn.campaign.id, hold)
             closed = await connection.fetchrow(
                 SQL["close_turn"],
@@ -159,11 +157,12 @@ class LedgerTurns:
             for row in rows
         ]
 
-    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Mapping[str, int]:
-        """Settle a dead turn. Returns how many were `reaped`, and how many of these are now `unsure`."""
+    async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Reaped | None:
+        """Settle a dead turn, whatever it has still claimed."""
         async with self._db.transaction() as connection:
-            if await connection.fetchval(SQL["reap_lane"], dead.lane_id, dead.turn_id) is None:
-                return {"reaped": 0, "unsure": 0}
+            lane = await connection.fetchrow(SQL["reap_lane"], dead.lane_id, dead.turn_id)
+            if lane is None:
+                return None
             row = await connection.fetchrow(
                 SQL["reap_messages"],
                 dead.campaign_id,
@@ -172,7 +171,8 @@ class LedgerTurns:
                 None if handed is None else list(handed),
             )
             assert row is not None
-        return dict(row)
+        following = Next(DueLane(dead.lane_id, lane["generation"]), lane["next_at"])
+        return Reaped(row["reaped"], row["unsure"], following)
 
     async def due_lanes(self) -> Sequence[DueLane]:
         """Lanes whose time has come."""

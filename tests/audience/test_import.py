@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,31 @@ async def test_progress_is_told_after_each_chunk(database, write, monkeypatch) -
 
 async def test_a_large_audience_is_known_to_the_planner_at_once(database, write) -> None:
     campaign = await a_campaign(database, "name")
-    path = write(a_csv(*((f"+1{2_005_550_100 + n}", "Ann") for n in range(importer.ANALYZE_FROM_PEOPLE))))
+    path = write(a_csv(*((f"+1{2_005_550_100 + n}", "Ann") for n in range(importer.ANALYZE_FROM_ROWS))))
     await imported(database, campaign, path)
-    assert await database.pool.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'messages'") == 10_000
+    assert (
+        await database.pool.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'messages'")
+        == importer.ANALYZE_FROM_ROWS
+    )
+
+
+async def test_the_shipped_audience_has_the_faults_it_promises(database) -> None:
+    demo = files("dispatcher.demo")
+    opted_out = demo.joinpath("opted_out.csv").read_text().split()[1]
+    await database.pool.execute("INSERT INTO suppressions VALUES ($1, $1, 'opted_out', 'list')", opted_out)
+    columns = ("first_name", "city", "discount")
+    campaign = await a_campaign(database, *columns)
+    with as_file(demo.joinpath("audience.csv")) as path:
+        report = await imported(database, campaign, path, columns=columns, default_region="GB")
+    assert (report.rows, report.audience, report.suppressed) == (2003, 1953, 1)
+    assert report.rejected == {
+        RejectReason.DUPLICATE: 20,
+        RejectReason.NOT_A_NUMBER: 6,
+        RejectReason.MISSING_VALUE: 6,
+        RejectReason.EMPTY_NUMBER: 5,
+        RejectReason.TOO_SHORT: 4,
+        RejectReason.UNKNOWN_COUNTRY_CODE: 3,
+        RejectReason.TOO_LONG: 2,
+        RejectReason.UNREACHABLE_COUNTRY: 2,
+        RejectReason.WRONG_FIELD_COUNT: 2,
+    }

@@ -111,6 +111,8 @@ class Post:
     """Whether the person was outside any service window."""
     tier: int | None
     granted: Granted
+    memory: int
+    """How often Redis had lost its memory before."""
     delivered: bool = True
 
 
@@ -140,6 +142,7 @@ class Story:
             at=self.clock(),
         )
         self.posts: list[Post] = []
+        self.losses = 0
         self.ids = count(1)
         self.last: tuple[list[tuple[str, bool]], Grant] | None = None
         self.turn: TurnPass
@@ -186,7 +189,14 @@ class Story:
             assert (grant.hold.reason.value, until_ms) == expected.hold
         costs_of = {ask.message_id: ask.costs_reach for ask in asks}
         self.posts += [
-            Post(now, granted.person, costs_of[granted.message_id], self.sender.tier.limit, granted)
+            Post(
+                now,
+                granted.person,
+                costs_of[granted.message_id],
+                self.sender.tier.limit,
+                granted,
+                self.losses,
+            )
             for granted in grant.go
         ]
         self.last = (people, grant)
@@ -212,6 +222,7 @@ class Story:
                 await self.put(replace(self.sender, hold=Hold(HoldReason.SENDER_HELD, until)))
             case Flushed():
                 await self.redis.flushall()
+                self.losses += 1
                 await self.begin()
                 self.model.tokens = {}
                 self.model.rebuilt(
@@ -287,6 +298,15 @@ class Story:
             reached = {p.person for p in day}
             assert post.person in reached or len(reached) < post.tier
 
+    def check_pairs(self) -> None:
+        """Between any two posts to one person, a burst and one per interval at most, while the memory lasted."""
+        for i, first in enumerate(self.posts):
+            between = 0
+            for last in self.posts[i:]:
+                if last.person == first.person and last.memory == first.memory:
+                    between += 1
+                    assert between <= PAIR_BURST + (last.ms - first.ms) // PAIR_INTERVAL_MS
+
     def check_rate(self) -> None:
         """Between any two posts, rate times time and one burst at most."""
         for i, first in enumerate(self.posts):
@@ -306,6 +326,7 @@ def test_redis_agrees_with_the_model_and_no_limit_is_ever_exceeded(
         for step in steps:
             await story.take(step)
         story.check_tier()
+        story.check_pairs()
         story.check_rate()
         await story.rests_for_a_day()
         await story.redis.aclose()

@@ -8,27 +8,26 @@ WHERE id = $1
 FOR NO KEY UPDATE NOWAIT
 
 -- name: add_doubtful
--- People who may be in the campaign already, in the order of the file; whoever is, stays as he is.
+-- People who may be in the campaign already, in the order of the file; returns the lines of those who were not.
 INSERT INTO messages (campaign_id, line, person, person_key, params)
 SELECT $1, line, person, person_key, params::text[]
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS doubtful (line, person, person_key, params)
 ORDER BY line
 ON CONFLICT (campaign_id, person_key) DO NOTHING
-
--- name: find_repeated
--- Which of these lines repeat a person, and the line in which he came first.
--- why LATERAL with LIMIT: one look into the unique index each. The statistics know nothing of this campaign yet, so
--- that a plain join may read all of its messages, for every chunk.
-SELECT doubtful.line, earlier.line AS first_line
-FROM unnest($2::int[], $3::text[]) AS doubtful (line, person_key)
-CROSS JOIN LATERAL (
-    SELECT line FROM messages WHERE campaign_id = $1 AND person_key = doubtful.person_key LIMIT 1
-) AS earlier
-WHERE earlier.line <> doubtful.line
+RETURNING line
 
 -- name: analyze
--- why inside the transaction: the next statement already needs to know how many people the campaign has.
+-- why inside the transaction: until now the statistics know nothing of this campaign, and the next two statements
+-- would read all of its messages once per person.
 ANALYZE messages
+
+-- name: name_first_lines
+-- Tell each duplicate in which line the person came first. Until now its value is the person's key.
+UPDATE rejected_rows
+SET value = 'same person as line ' || messages.line || ': ' || messages.person
+FROM messages
+WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate'
+    AND messages.campaign_id = $1 AND messages.person_key = rejected_rows.value
 
 -- name: suppress
 UPDATE messages

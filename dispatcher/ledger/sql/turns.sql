@@ -163,16 +163,6 @@ ON CONFLICT DO NOTHING
 -- How many messages a turn still has, with its lane locked. No row: the turn was reaped.
 SELECT claimed FROM lanes WHERE id = $1 AND turn_id = $2 FOR UPDATE
 
--- name: give_back_claimed
--- A turn that ends gives back whatever it still has; nothing of it was posted.
-WITH back AS (
-    UPDATE messages
-    SET state = 'pending', attempt = attempt - 1
-    WHERE campaign_id = $1 AND claim_id = $3 AND state = 'claimed'
-    RETURNING id
-)
-UPDATE lanes SET claimed = claimed - (SELECT count(*) FROM back) WHERE id = $2
-
 -- name: close_turn
 -- Give the lease back and say when the next turn is due, and why not before.
 -- What was poked while the turn ran overrules whatever the turn concluded.
@@ -220,8 +210,8 @@ WHERE l.lease_until < ledger_now()
 UPDATE lanes
 SET turn_id = NULL, owner = NULL, lease_until = NULL, next_at = ledger_now(), generation = generation + 1,
     hold_reason = NULL, hold_until = NULL, hold_detail = ''
-WHERE id = $1 AND turn_id = $2 AND lease_until < ledger_now()
-RETURNING generation
+WHERE id = $1 AND turn_id = $2
+RETURNING generation, next_at
 
 -- name: reap_messages
 -- What may have been handed over becomes unsure, the rest is pending again.

@@ -8,11 +8,11 @@
 --       8 idle_ms: lifetime of unused memory
 --       9 one digit per ask: 1 costs reach, 0 does not
 --       10 message ids   11 people, distinct; each list joined by blanks, at most 500 long
--- Returns {1, reason, until_ms, detail, walked, refused, waits, day_end_ms, before_pool, tokens}; positions from 1;
+-- Returns {1, reason, until_ms, detail, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
 --         reason '' = no hold; until_ms -1 = no time ends it;
 --         of the positions up to `walked` all may go but those in refused = {position, …}, for the tier,
 --         and in waits = {position, until_ms, …}, for the pair;
---         each that goes has a new token until day_end_ms (before it, 0 by sender and `before_pool`), except those in
+--         each that goes has a token until end_ms, none if 0 (before it, 0 by sender and `before_pool`), except those in
 --         tokens = {position, end_ms or 0 for none, end before by sender, end before by pool (-1: not counted), …}.
 --         {0} the memory is not that of the pass; {-1} the turn was reaped. Nothing is changed then.
 --
@@ -59,19 +59,17 @@ for person in string.gmatch(ARGV[11], '%S+') do
 end
 if asked ~= #costs_digits then return redis.error_reply('ERR people and digits differ in number; is a blank in a name?') end
 
--- Reach: what is taken, what is free, who has a token already. Unlimited tiers take none.
+-- What stands for each person later than now: one lookup for all, and none for an empty key.
+local function standing(key)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
+  if redis.call('EXISTS', key) == 0 then return {} end
+  return redis.call('ZMSCORE', key, unpack(people))
+end
 local portfolio = s[6] == 'portfolio'
 local scope = portfolio and reach_pool or reach_sender
-redis.call('ZREMRANGEBYSCORE', reach_sender, '-inf', now)
-local by_sender, by_pool = redis.call('ZMSCORE', reach_sender, unpack(people)), {}
-if portfolio then
-  redis.call('ZREMRANGEBYSCORE', reach_pool, '-inf', now)
-  by_pool = redis.call('ZMSCORE', reach_pool, unpack(people))
-end
+local by_sender, by_pool, arrivals = standing(reach_sender), portfolio and standing(reach_pool) or {}, standing(pairs_key)
 local known = portfolio and by_pool or by_sender
 local free = limit >= 0 and limit - redis.call('ZCARD', scope) or 0
-redis.call('ZREMRANGEBYSCORE', pairs_key, '-inf', now)
-local arrivals = redis.call('ZMSCORE', pairs_key, unpack(people))
 local implied_ms = interval_ms - day_ms -- from the end of a token to the arrival after its message
 
 -- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
@@ -98,7 +96,11 @@ local refused, waits, tokens, goes = {}, {}, {}, {}
 local reached, debts, r, d = {}, {}, 0, 0 -- what ZADD will get
 local walked, granted, uncounted, short = 0, 0, false, nil
 local day_end, uncounted_before = now + day_ms, portfolio and 0 or -1
-local day_end_text = string.format('%.0f', day_end) -- once for all: writing a number costs Redis more than a string
+-- Once for all: to write a number costs Redis more than to write a string.
+local day_end_text, arrival_text = string.format('%.0f', day_end), string.format('%.0f', now + interval_ms)
+local function special(...)
+  for _, field in ipairs({...}) do tokens[#tokens + 1] = field end
+end
 for i = 1, asked do
   local person, ours = people[i], by_sender[i]
   local costs = string.byte(costs_digits, i) == 49 -- '1'
@@ -121,21 +123,19 @@ for i = 1, asked do
     level = level - MESSAGE
     goes[i] = true
     if arrival or not counts then
-      debts[d + 1], debts[d + 2] = (arrival or now) + interval_ms, person
+      debts[d + 1], debts[d + 2] = arrival and arrival + interval_ms or arrival_text, person
       d = d + 2
     end
     if not counts then
       uncounted = uncounted or costs
-      local t = #tokens
-      tokens[t + 1], tokens[t + 2], tokens[t + 3], tokens[t + 4] = i, 0, 0, 0
+      if limit >= 0 then special(i, 0, 0, 0) end
     else
       local token_end, theirs = day_end_text, by_pool[i]
       if not known[i] then free = free - 1 end
       if ours or theirs then
         local before_sender, before_pool = tonumber(ours or 0), tonumber(theirs or uncounted_before)
         token_end = math.max(day_end, before_sender + 1, before_pool + 1)
-        local t = #tokens
-        tokens[t + 1], tokens[t + 2], tokens[t + 3], tokens[t + 4] = i, token_end, before_sender, before_pool
+        special(i, token_end, before_sender, before_pool)
       end
       reached[r + 1], reached[r + 2] = token_end, person
       r = r + 2
@@ -202,4 +202,4 @@ if least then
 else
   redis.call('DEL', served) -- nobody to be fair to: history means nothing
 end
-return {1, reason, until_ms, '', walked, refused, waits, day_end, uncounted_before, tokens}
+return {1, reason, until_ms, '', walked, refused, waits, limit >= 0 and day_end or 0, uncounted_before, tokens}

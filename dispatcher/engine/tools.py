@@ -1,0 +1,45 @@
+"""What the turns of one process share, and how they behave."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from dispatcher.domain.pacing import Policy
+from dispatcher.ports import CampaignBook, Channel, Clock, Limits, Payloads, Telemetry, Turns
+
+OUTAGE_PAUSE = timedelta(seconds=1)
+"""How long a lane waits before it asks a part again that did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """How a turn behaves; see `settings.py` for what each is good for."""
+
+    slice: timedelta = timedelta(seconds=5)
+    lease: timedelta = timedelta(seconds=15)
+    claim_most: int = 500
+    grant_most: int = 100
+    longest_nap: timedelta = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTools:
+    """What every turn of a process shares."""
+
+    turns: Turns
+    campaigns: CampaignBook
+    limits: Limits
+    channel: Channel
+    payloads: Payloads
+    clock: Clock
+    telemetry: Telemetry
+    policy: Policy
+    settings: LaneSettings
+    in_flight: asyncio.Semaphore
+    """Posts that the whole process may have on the wire at once."""
+    stopping: asyncio.Event
+    """Set when the process is asked to stop: finish what is in flight, claim no more."""
+    owner: str
+    """Names this process in the ledger's leases."""

@@ -1,0 +1,312 @@
+"""One turn at work: claim → grant → post → settle, until its time is over or something binds.
+
+The story is in `Turn.run`; the five verbs are its methods. While a batch is granted and posted, the next one is
+already being claimed and the last one settled. What the turn must keep, whatever happens:
+
+- nothing is posted that is not claimed in the ledger and granted by the limits, under a lease that still holds;
+- what was granted and not posted is given back; what was posted is settled, as unsure if nothing better is known;
+- it ends with a hold that has a reason, or because there was nothing left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, LimitsUnavailable, NotSettled
+from dispatcher.domain.gate import DropReason, HeldScope
+from dispatcher.domain.grant import Ask, Granted, TurnPass
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import MessageId, Token
+from dispatcher.domain.message import ClaimedMessage, MessageState, given_back, refused, unsure
+from dispatcher.domain.pacing import claim_size, limits_of
+from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
+from dispatcher.engine.reaping import reap_turn
+from dispatcher.engine.settling import Settler, pause
+from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
+from dispatcher.ports import DeadTurn, Next, OpenedTurn
+
+LOOK_EVERY_S = 0.4
+"""How often a running turn prolongs its lease and learns of a pause; a pause must bite within a second."""
+SHORTEST_NAP_S = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A claimed message with its body; nothing but a grant is missing."""
+
+    message: ClaimedMessage
+    body: bytes
+
+
+class Turn:
+    """One turn at work."""
+
+    def __init__(self, tools: LaneTools, opened: OpenedTurn, turn_pass: TurnPass) -> None:
+        self.tools = tools
+        self.opened = opened
+        self.turn_pass = turn_pass
+        assert opened.template is not None
+        self.payload = tools.payloads.compile(opened.template, opened.campaign.mapping)
+        self.claim_size = claim_size(limits_of(opened.sender, tools.policy).rate, tools.settings.claim_most)
+        self.hold: Hold | None = None
+        self.drop: DropReason | None = None
+        self.is_lost = False
+        self._over = asyncio.Event()
+        self._posts: set[asyncio.Task[None]] = set()
+        self._settler = Settler(opened, turn_pass, tools.turns, tools.limits, tools.telemetry)
+        self._ungranted: set[MessageId] = set()
+        self._done = asyncio.Event()
+        self._slice_ends = tools.clock.monotonic() + tools.settings.slice.total_seconds()
+        self._lease_ends = tools.clock.monotonic() + tools.settings.lease.total_seconds()
+
+    async def run(self) -> Next | None:
+        """The whole turn. Whatever ends it, what is on the wire is settled before the lease is given back."""
+        helpers = [
+            asyncio.create_task(self._keep_lease()),
+            asyncio.create_task(self._settler.write_steadily(self._done, lambda: self._end(None))),
+        ]
+        try:
+            await self._send()
+        except EpochLost:
+            self._end(Hold(HoldReason.LIMITS_UNAVAILABLE, self.tools.clock.now(), "the limits are rebuilt"))
+        except LimitsUnavailable as error:
+            self._end(Hold(HoldReason.LIMITS_UNAVAILABLE, self.tools.clock.now() + OUTAGE_PAUSE, str(error)))
+        except LedgerUnavailable:
+            self._end(None)
+        except LeaseLost:
+            self._lose()
+        except asyncio.CancelledError:
+            # The process ends now: what is on the wire stays unknown, all the rest is put in order.
+            for post in self._posts:
+                post.cancel()
+            self._end(None)
+            await asyncio.shield(self._finish(helpers))
+            raise
+        return await self._finish(helpers)
+
+    async def _finish(self, helpers: Sequence[asyncio.Task[None]]) -> Next | None:
+        self._over.set()
+        if self._posts:
+            await asyncio.wait(self._posts)
+        self._done.set()
+        await asyncio.gather(*helpers)
+        for message_id in self._ungranted:
+            self._settler.add(given_back(message_id))
+        # why no except: without its outcomes a turn must not be closed. Its lease runs out instead,
+        # and what it had handed over becomes unsure.
+        await self._settler.finish()
+        return await self._close()
+
+    # claim
+
+    async def _send(self) -> None:
+        """Claim batch after batch, the next one while the last is being granted."""
+        batch = await self._claim()
+        while batch:
+            following = asyncio.create_task(self._claim()) if self._may_claim() else None
+            try:
+                await self._grant(self._render(batch))
+            finally:
+                batch = await following if following is not None else ()
+            if self._over.is_set():
+                return
+
+    def _may_claim(self) -> bool:
+        now = self.tools.clock.monotonic()
+        return not self._over.is_set() and not self.tools.stopping.is_set() and now < self._slice_ends
+
+    async def _claim(self) -> Sequence[ClaimedMessage]:
+        batch = await self.tools.turns.claim(self.opened, self.claim_size)
+        self._ungranted.update(message.id for message in batch)
+        return batch
+
+    def _render(self, batch: Sequence[ClaimedMessage]) -> list[_Ready]:
+        """Bodies come before grants: a value that Meta would refuse costs neither a token nor a request."""
+        ready = []
+        for message in batch:
+            token = Token(self.opened.instance, self.opened.campaign.id, message.id, message.attempt)
+            body = self.payload.render(message.person, message.values, str(token))
+            if isinstance(body, bytes):
+                ready.append(_Ready(message, body))
+            else:
+                self._ungranted.discard(message.id)
+                self._settler.add(
+                    refused(message.id, "bad_parameter", code=None, detail=str(body), posted=False)
+                )
+        return ready
+
+    # grant
+
+    async def _grant(self, ready: list[_Ready]) -> None:
+        """Ask for one sub-batch after the other; wait here where the wait is short, else end the turn."""
+        size = self.tools.settings.grant_most
+        left = ready
+        while left and not self._over.is_set():
+            left = [*await self._grant_some(left[:size]), *left[size:]]
+
+    async def _grant_some(self, asked: Sequence[_Ready]) -> Sequence[_Ready]:
+        """One question to the limits. Returns those who are still to be asked for."""
+        if self.tools.clock.monotonic() >= self._lease_ends:
+            raise LeaseLost("the lease ran out while the ledger could not be reached")
+        by_id = {each.message.id: each for each in asked}
+        grant = await self.tools.limits.grant(
+            self.turn_pass, [Ask(each.message.id, each.message.key) for each in asked]
+        )
+        self._ungranted.difference_update(granted.message_id for granted in grant.go)
+        for granted in grant.go:
+            await self._post_soon(by_id.pop(granted.message_id), granted)
+        for wait in grant.waits:
+            del by_id[wait.message_id]
+            self._ungranted.discard(wait.message_id)
+            self._settler.add(given_back(wait.message_id, reason=wait.reason, not_before=wait.until))
+        left = list(by_id.values())
+        if left:
+            assert grant.hold is not None
+            await self._wait_or_end(grant.hold)
+        return left
+
+    async def _wait_or_end(self, hold: Hold) -> None:
+        now = self.tools.clock.now()
+        if hold.until is None or hold.until - now > self.tools.settings.longest_nap:
+            self._end(hold)
+        elif self.tools.stopping.is_set():
+            self._end(None)
+        else:
+            await pause(self._over, max(SHORTEST_NAP_S, (hold.until - now).total_seconds()))
+
+    # post
+
+    async def _post_soon(self, ready: _Ready, granted: Granted) -> None:
+        await self.tools.in_flight.acquire()
+        post = asyncio.create_task(self._post(ready, granted))
+        self._posts.add(post)
+        post.add_done_callback(self._posted)
+
+    def _posted(self, post: asyncio.Task[None]) -> None:
+        self.tools.in_flight.release()
+        self._posts.discard(post)
+
+    async def _post(self, ready: _Ready, granted: Granted) -> None:
+        message = ready.message
+        if self._over.is_set():
+            self._settler.return_grant(granted)
+            self._settler.add(given_back(message.id))
+            return
+        try:
+            posted = await self.tools.channel.post(self.opened.sender, ready.body)
+        except asyncio.CancelledError:
+            self._settler.add(unsure(message.id, "worker_stopped"))
+            raise
+        consequence = consequence_of(message, posted, self.tools.clock.now())
+        if posted.kind in CERTAINLY_UNTAKEN and granted.reach is not None:
+            self._settler.return_reach(granted.reach)
+        self._settler.add(consequence.outcome)
+        self.tools.telemetry.posted(posted.kind, posted.verdict)
+        if consequence.hold is not None or consequence.opted_out:
+            try:
+                await self._follow(message, consequence)
+            except LedgerUnavailable:
+                # The next post that gets this answer will try again.
+                self._end(None)
+
+    async def _follow(self, message: ClaimedMessage, consequence: Consequence) -> None:
+        """What an answer means beyond its message."""
+        turns, sender = self.tools.turns, self.opened.sender
+        if consequence.opted_out:
+            await turns.suppress(message.person, message.key, "opted_out", "131050")
+        if consequence.hold is None:
+            return
+        if consequence.held_scope is not None:
+            code = consequence.outcome.code
+            await turns.put_hold(
+                consequence.held_scope, self._key_of(consequence.held_scope), consequence.hold, code
+            )
+            self.tools.telemetry.held(sender, consequence.held_scope, consequence.hold)
+        hold = consequence.hold
+        if hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
+            hold = Hold(hold.reason, self.tools.clock.now() + OUTAGE_PAUSE, hold.detail)
+        self._end(hold)
+
+    def _key_of(self, scope: HeldScope) -> str:
+        sender, campaign = self.opened.sender, self.opened.campaign
+        match scope:
+            case HeldScope.SENDER:
+                return str(sender.id)
+            case HeldScope.ACCOUNT:
+                return sender.waba_id
+            case HeldScope.PORTFOLIO:
+                return sender.portfolio_id or str(sender.id)
+            case HeldScope.TEMPLATE:
+                return f"{sender.waba_id}/{campaign.template}/{campaign.language}"
+
+    # the lease and the end
+
+    async def _keep_lease(self) -> None:
+        """Prolong the lease and look whether the campaign is still wanted."""
+        while not self._done.is_set():
+            await pause(self._done, LOOK_EVERY_S)
+            asked_at = self.tools.clock.monotonic()
+            try:
+                state = await self.tools.turns.heartbeat(
+                    self.opened.lane_id, self.opened.turn_id, self.tools.settings.lease
+                )
+            except LedgerUnavailable:
+                if asked_at >= self._lease_ends:
+                    self._lose()
+                continue
+            except LeaseLost:
+                self._lose()
+                return
+            self._lease_ends = asked_at + self.tools.settings.lease.total_seconds()
+            match state:
+                case CampaignState.PAUSED:
+                    self._end(Hold(HoldReason.PAUSED))
+                case CampaignState.CANCELLED:
+                    self.drop = DropReason.CANCELLED
+                    self._end(None)
+                case _:
+                    pass
+
+    def _end(self, hold: Hold | None) -> None:
+        """Stop granting and posting; the first reason stays."""
+        if not self._over.is_set():
+            self.hold = hold
+            self._over.set()
+
+    def _lose(self) -> None:
+        self.is_lost = True
+        self._over.set()
+
+    def _as_dead(self) -> DeadTurn:
+        return DeadTurn(
+            self.opened.lane_id, self.opened.turn_id, self.opened.campaign.id, self.opened.sender.pool
+        )
+
+    async def _close(self) -> Next | None:
+        if self.is_lost:
+            self.tools.telemetry.turn_lost(self.opened)
+            return None
+        try:
+            if self.drop is not None:
+                closed = await drop(self.tools, self.opened, self.drop)
+            else:
+                closed = await self.tools.turns.close_turn(self.opened, self.hold)
+        except NotSettled:
+            # A claim was made whose answer never reached us, so nobody here knows which messages these are.
+            return await reap_turn(self.tools.turns, self.tools.limits, self.tools.telemetry, self._as_dead())
+        # why suppressed: the handed set of a closed turn is never read, and has a lifetime.
+        with contextlib.suppress(LimitsUnavailable):
+            await self.tools.limits.close_turn(self.turn_pass)
+        return closed
+
+
+async def drop(tools: LaneTools, opened: OpenedTurn, reason: DropReason) -> Next:
+    """The campaign is over: give the lease back and bring what is unsent to its end."""
+    closed = await tools.turns.close_turn(opened, None)
+    state = MessageState.CANCELLED if reason is DropReason.CANCELLED else MessageState.EXPIRED
+    await tools.campaigns.drop_pending(opened.campaign.id, state, str(reason))
+    return Next(closed.lane, None)
