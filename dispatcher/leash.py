@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -145,3 +146,10 @@ class Leash:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def stop_all(leashes: Sequence[Leash]) -> None:
+    """Ask several commands to end at the same time, and wait for all of them."""
+    if leashes:
+        with ThreadPoolExecutor(len(leashes)) as pool:
+            list(pool.map(Leash.stop, leashes))

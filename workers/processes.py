@@ -6,13 +6,12 @@ import os
 import signal
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import FrameType
 
 import structlog
 
-from dispatcher.leash import Leash
+from dispatcher.leash import Leash, stop_all
 
 _LOOK_EVERY_S = 0.2
 _REPLACE_AFTER_S = 1.0
@@ -45,6 +44,5 @@ def watch(command: Sequence[str], count: int, environment: Mapping[str, str], *,
             if (code := process.poll()) is not None and not stopping.wait(_REPLACE_AFTER_S):
                 log.error("a worker process died and is replaced", code=code)
                 processes[place] = start()
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(Leash.stop, processes))
+    stop_all(processes)
     return 0

@@ -20,8 +20,8 @@ from dispatcher.cli.output import EXPECTED, Output
 
 _HELP = """Sends WhatsApp campaigns: never twice, never lost, never over a limit.
 
-A first campaign: `dispatch up` in one terminal; then `dispatch senders add`, `dispatch templates sync` and
-`dispatch send` in another.
+A first campaign: `dispatch up` in one terminal; then `dispatch senders add`, `dispatch templates sync`
+and `dispatch send` in another.
 """
 _EXIT_CODES = (
     "Exit codes: 0 done; 1 done, but the answer is no (faults found, people unsure or waiting); "
@@ -42,7 +42,7 @@ root = typer.Typer(
 def _dispatch(
     ctx: typer.Context,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
-    as_json: JsonFlag = False,  # noqa: ARG001 - known already, see `run`
+    as_json: JsonFlag = False,
 ) -> None:
     if show_version:
         number = version("whatsapp-dispatcher")
@@ -52,7 +52,7 @@ def _dispatch(
 
 
 # The order in which `dispatch --help` shows them. `dispatch demo` belongs first.
-orders.register(root, campaigns.family)
+orders.add_send(root)
 root.add_typer(campaigns.family)
 root.add_typer(senders.family)
 root.add_typer(templates.family)

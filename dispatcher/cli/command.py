@@ -55,7 +55,7 @@ def command(family: typer.Typer, name: str, **options: Any) -> Callable[[Functio
         signature = inspect.signature(work, eval_str=True)
         own = [p for p in signature.parameters.values() if p.annotation not in {App, Output}]
 
-        def run(ctx: typer.Context, as_json: bool = False, **arguments: Any) -> int:  # noqa: ARG001, FBT001
+        def run(ctx: typer.Context, as_json: bool = False, **arguments: Any) -> int:
             out: Output = ctx.obj
             try:
                 if inspect.iscoroutinefunction(work):
@@ -69,13 +69,13 @@ def command(family: typer.Typer, name: str, **options: Any) -> Callable[[Functio
         shown = [
             inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
             *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own),
-            inspect.Parameter(
-                "as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag
-            ),
+            inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=JsonFlag),
         ]
         run.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in shown}
-        family.command(name, help=inspect.cleandoc(options.pop("help", None) or work.__doc__ or ""), **options)(run)
+        family.command(
+            name, help=inspect.cleandoc(options.pop("help", None) or work.__doc__ or ""), **options
+        )(run)
         return work
 
     return register

@@ -134,10 +134,10 @@ def _usage_hint(error: Exception) -> str | None:
     return f"try `{ctx.command_path} --help`" if ctx is not None else None
 
 
-def table(columns: Iterable[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """Rows for people: numbers to the right, None as a dash."""
-    rows = [tuple(row) for row in rows]
-    made = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+def table(columns: Iterable[str], rows: Iterable[Sequence[object]]) -> Table:
+    """Rows for people: numbers to the right, None as a dash, no header where no column has a name."""
+    columns, rows = list(columns), [tuple(row) for row in rows]
+    made = Table(show_header=any(columns), header_style="bold", box=None, pad_edge=False)
     for place, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[place], int | float | None) for row in rows)
         made.add_column(column, justify="right" if is_number else "left", overflow="fold")

@@ -51,6 +51,11 @@ class Settler:
         """The reach token of a post that Meta certainly did not take."""
         self._reach.append(token)
 
+    @property
+    def has_returned_reach(self) -> bool:
+        """Whether people were granted who were not reached, so that others can be."""
+        return bool(self._reach) or any(granted.reach for granted in self._unposted)
+
     async def write_steadily(self, done: asyncio.Event, on_failure: Callable[[], None]) -> None:
         """Write outcomes as they come, until the turn is done. `on_failure`: called when the ledger is away."""
         while not done.is_set():

@@ -32,6 +32,8 @@ from dispatcher.ports import DeadTurn, Next, OpenedTurn
 LOOK_EVERY_S = 0.4
 """How often a running turn prolongs its lease and learns of a pause; a pause must bite within a second."""
 SHORTEST_NAP_S = 0.002
+SPENT = frozenset({HoldReason.TIER_EXHAUSTED, HoldReason.RATE, HoldReason.FAIR_SHARE})
+"""Nothing is wrong, the tokens are used up: whoever has got one still goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Turn:
         self.drop: DropReason | None = None
         self.is_lost = False
         self._over = asyncio.Event()
+        self._is_halted = False
         self._posts: set[asyncio.Task[None]] = set()
         self._settler = Settler(opened, turn_pass, tools.turns, tools.limits, tools.telemetry)
         self._ungranted: set[MessageId] = set()
@@ -172,9 +175,9 @@ class Turn:
     async def _wait_or_end(self, hold: Hold) -> None:
         now = self.tools.clock.now()
         if hold.until is None or hold.until - now > self.tools.settings.longest_nap:
-            self._end(hold)
+            self._end(hold, halt=hold.reason not in SPENT)
         elif self.tools.stopping.is_set():
-            self._end(None)
+            self._end(None, halt=False)
         else:
             await pause(self._over, max(SHORTEST_NAP_S, (hold.until - now).total_seconds()))
 
@@ -192,7 +195,7 @@ class Turn:
 
     async def _post(self, ready: _Ready, granted: Granted) -> None:
         message = ready.message
-        if self._over.is_set():
+        if self._is_halted:
             self._settler.return_grant(granted)
             self._settler.add(given_back(message.id))
             return
@@ -271,15 +274,16 @@ class Turn:
                 case _:
                     pass
 
-    def _end(self, hold: Hold | None) -> None:
-        """Stop granting and posting; the first reason stays."""
+    def _end(self, hold: Hold | None, *, halt: bool = True) -> None:
+        """Grant nothing more; the first reason stays. `halt`: post nothing more either, not even what is granted."""
+        self._is_halted = self._is_halted or halt
         if not self._over.is_set():
             self.hold = hold
             self._over.set()
 
     def _lose(self) -> None:
         self.is_lost = True
-        self._over.set()
+        self._end(None)
 
     def _as_dead(self) -> DeadTurn:
         return DeadTurn(
@@ -290,6 +294,9 @@ class Turn:
         if self.is_lost:
             self.tools.telemetry.turn_lost(self.opened)
             return None
+        if self._settler.has_returned_reach and self.hold and self.hold.reason is HoldReason.TIER_EXHAUSTED:
+            # The tier is not exhausted after all.
+            self.hold = None
         try:
             if self.drop is not None:
                 closed = await drop(self.tools, self.opened, self.drop)

@@ -192,6 +192,18 @@ async def test_people_of_an_unlimited_tier_are_counted_anew_when_it_ends(
     assert held(await limits.grant(turn, asks_for("b"))) == (HoldReason.TIER_EXHAUSTED, clock.now + DAY)
 
 
+async def test_people_of_an_unlimited_spell_are_not_forgotten(limits: RedisLimits, clock: ManualMs) -> None:
+    turn = await a_full_bucket(limits, clock, a_sender(tier=1))
+    await limits.put_sender(a_sender(tier=None))
+    await limits.put_sender(a_sender(tier=1))
+    assert (await limits.grant(turn, asks_for("a"))).go, "nobody was messaged without being counted"
+    await limits.put_sender(a_sender(tier=None))
+    await limits.grant(turn, asks_for("b"))
+    await limits.put_sender(a_sender(tier=1))
+    with pytest.raises(EpochLost):
+        await limits.grant(turn, asks_for("a"))
+
+
 async def test_racing_turns_reach_exactly_the_tier(redis: Redis) -> None:
     limits = RedisLimits(redis, namespace="race", timeout=timedelta(seconds=20))
     sender = a_sender(tier=100, rate="1000000/s")
@@ -451,6 +463,18 @@ async def test_a_message_that_meta_refused_returns_its_reach_only(
     usage = await limits.usage(sender)
     assert (usage.reach_used, usage.rate_level) == (0, 1)
     assert await limits.reap(POOL, turn.turn_id) == frozenset({granted.message_id})
+
+
+async def test_a_message_that_meta_refused_stays_a_debt_of_the_pair(
+    limits: RedisLimits, clock: ManualMs
+) -> None:
+    turn = await a_full_bucket(limits, clock, a_sender())
+    (granted,) = (await limits.grant(turn, asks_for("a"))).go
+    assert granted.reach is not None
+    await limits.give_back(turn, [], [granted.reach])
+    for _ in range(44):
+        assert (await limits.grant(turn, asks_for("a"))).go
+    assert (await limits.grant(turn, asks_for("a"))).waits
 
 
 async def test_giving_back_a_renewal_restores_the_earlier_token(limits: RedisLimits, clock: ManualMs) -> None:

@@ -1,0 +1,56 @@
+"""`python -m benchmarks NAME`: run one benchmark, print a table, or with `--json` one object as the last line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks import campaign, imports, tier
+
+BENCHMARKS = {"campaign": campaign, "import": imports, "tier": tier}
+
+
+def machine() -> Mapping[str, Any]:
+    """Where it was measured, and what."""
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],  # noqa: S607 - whichever git there is
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.machine(),
+        "commit": commit,
+    }
+
+
+def main() -> int:
+    """Exit status 0 when the benchmark's own claims held, 1 when they did not."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, module in BENCHMARKS.items():
+        one = names.add_parser(name, help=(module.__doc__ or "").splitlines()[0])
+        one.add_argument("--json", action="store_true", help="one JSON object as the last line")
+        module.arguments(one)
+    given = parser.parse_args()
+    result = {**BENCHMARKS[given.name].run(given), "machine": machine()}
+    if given.json:
+        print(json.dumps(result))
+    else:
+        for key, value in result.items():
+            print(f"{key:24} {value}")
+    return 0 if result["holds"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

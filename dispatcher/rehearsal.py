@@ -1,0 +1,137 @@
+"""A rehearsal: the whole house on this machine, against the sandbox, in a folder that is thrown away.
+
+The demo, the benchmarks and some tests play on it: private servers, the sandbox and worker processes, all real, all on
+leashes, so that nothing outlives the process that opened the rehearsal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from dispatcher.domain.errors import ChannelUnavailable
+from dispatcher.embedded import Embedded
+from dispatcher.leash import Leash, stop_all
+from dispatcher.settings import Settings
+
+TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but a sandbox
+_CALL_TIMEOUT_S = 30
+_LOOK_EVERY_S = 0.02
+
+
+class Sandbox:
+    """A running sandbox, seen from the console under `/_sandbox`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def get(self, path: str) -> Any:
+        """Read something, such as `record`."""
+        return self._call("GET", path)
+
+    def send(self, method: str, path: str, body: object) -> Any:
+        """Change something: PUT `numbers`, PATCH `behaviour`, POST `reset` …"""
+        return self._call(method, path, body)
+
+    def accepted(self) -> Iterator[Mapping[str, Any]]:
+        """Every message it has accepted: wamid, phone_number_id, to (digits), content, token, at_ms."""
+        with self._open("GET", "record?detail=1", None) as answer:
+            for line in answer:
+                yield json.loads(line)
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        with self._open(method, path, body) as answer:
+            return json.load(answer)
+
+    def _open(self, method: str, path: str, body: object) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the address of our own child process
+            f"{self.url}/_sandbox/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            return urllib.request.urlopen(request, timeout=_CALL_TIMEOUT_S)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            raise ChannelUnavailable(
+                f"the sandbox refused {method} {path}: {error.read().decode()}"
+            ) from error
+        except OSError as error:
+            raise ChannelUnavailable(f"the sandbox does not answer: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What is running."""
+
+    home: Path
+    settings: Settings
+    """With the addresses of everything."""
+    sandbox: Sandbox
+    token_ref: str
+    """For senders: where the sandbox's token is read from."""
+    workers: Sequence[Leash]
+
+
+@contextmanager
+def rehearsal(
+    world: Path | None, *, lanes: int, durable: bool = True, **settings: Any
+) -> Iterator[Rehearsal]:
+    """Open one: `lanes` lane workers and one for upkeep, a sandbox with the given world (None: an empty one).
+
+    settings: what differs from the defaults. Raises EmbeddedError, ChannelUnavailable, BadValue.
+    """
+    with ExitStack() as stack:
+        home = _folder(stack)
+        servers = stack.enter_context(Embedded(home / "data", durable=durable))
+        sandbox = stack.enter_context(_sandbox(world, home))
+        token = home / "token"
+        token.touch(mode=0o600)
+        token.write_text(TOKEN)
+        found = Settings.load(
+            database_url=servers.database_url, redis_url=servers.redis_url, graph_url=sandbox.url, **settings
+        )
+        workers = [start_worker(found, role) for role in [*["lanes"] * lanes, "upkeep"]]
+        stack.callback(stop_all, workers)
+        yield Rehearsal(home, found, sandbox, f"file:{token}", workers)
+
+
+def start_worker(settings: Settings, role: str, processes: int = 1) -> Leash:
+    """Start worker processes of a role; they end with this process, or by `stop`, gracefully."""
+    return Leash(
+        [sys.executable, "-m", "workers", role, "--processes", str(processes)],
+        grace=timedelta(seconds=settings.stop_grace_s + 3),
+        env={**os.environ, **settings.environment()},
+    )
+
+
+def _folder(stack: ExitStack) -> Path:
+    home = Path(tempfile.mkdtemp(prefix="dispatcher-"))
+    # why: as root, PostgreSQL runs as another user, who must be able to pass through.
+    home.chmod(0o711)
+    stack.callback(shutil.rmtree, home, ignore_errors=True)
+    return home
+
+
+@contextmanager
+def _sandbox(world: Path | None, home: Path) -> Iterator[Sandbox]:
+    said = home / "sandbox.json"
+    command = [sys.executable, "-m", "dispatcher.sandbox", *(["--world", str(world)] if world else [])]
+    with said.open("wb") as output, Leash(command, output=output) as process:
+        while not (line := said.read_bytes()).endswith(b"}\n"):
+            if process.poll() is not None:
+                raise ChannelUnavailable(f"the sandbox did not start: {line.decode()}")
+            time.sleep(_LOOK_EVERY_S)
+        yield Sandbox(json.loads(line)["url"])
