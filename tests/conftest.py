@@ -12,14 +12,26 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import httpx
 import pytest
 import redis
 
+from dispatcher.app import open_app
 from dispatcher.embedded import EmbeddedPostgres, EmbeddedValkey
 from dispatcher.ledger.database import Database
+from dispatcher.settings import Settings
+from support.builders import TOKEN_VARIABLE
+from support.ledger import Ledger
+from support.meta import TOKEN, Meta, sandbox_process
+from support.world import World
 
 _TEMPLATE = "ledger_template"
 _numbers = itertools.count(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers of our own."""
+    config.addinivalue_line("markers", "settings(**values): settings of the test's `world`, as in settings.py")
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +96,47 @@ def redis_url(valkey: EmbeddedValkey) -> str:
         client.flushall()
         client.script_flush()
     return valkey.url
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    """The ledger's ports on an empty database, with builders."""
+    return Ledger(database)
+
+
+@pytest.fixture(scope="session")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One sandbox process for the whole run."""
+    with sandbox_process(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
+
+
+@pytest.fixture
+async def meta(sandbox_url: str) -> AsyncIterator[Meta]:
+    """The sandbox, with an empty record and an account of the test's own."""
+    async with httpx.AsyncClient(base_url=sandbox_url, trust_env=False) as client:
+        meta = Meta(client)
+        await meta.begin()
+        yield meta
+
+
+@pytest.fixture
+async def world(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    database_url: str,
+    redis_url: str,
+    sandbox_url: str,
+    meta: Meta,
+) -> AsyncIterator[World]:
+    """A whole house of the test's own, and Meta beside it. `@pytest.mark.settings(lease_s=2)` changes settings."""
+    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    marked = request.node.get_closest_marker("settings")
+    urls = {"database_url": database_url, "redis_url": redis_url, "graph_url": sandbox_url}
+    settings = Settings.load(**urls, **(marked.kwargs if marked else {}))
+    async with open_app(settings, migrate=False) as app:
+        yield World(app, meta, tmp_path)
 
 
 def _url_of(postgres: EmbeddedPostgres, database: str) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from dispatcher.cli import campaigns, doctor, messages, orders, senders, services, suppressions, templates
+from dispatcher.cli import campaigns, demo, doctor, messages, orders, senders, services, suppressions, templates
 from dispatcher.cli.command import JsonFlag, help_when_alone
 from dispatcher.cli.output import EXPECTED, Output
 
@@ -51,7 +51,8 @@ def _dispatch(
     help_when_alone(ctx)
 
 
-# The order in which `dispatch --help` shows them. `dispatch demo` belongs first.
+# The order in which `dispatch --help` shows them.
+demo.register(root)
 orders.add_send(root)
 root.add_typer(campaigns.family)
 root.add_typer(senders.family)

@@ -37,7 +37,7 @@ def report_table(report: CampaignReport) -> RenderableType:
         _sum_line(view.counts),
     ]
     if report.ended:
-        rows = [(ended.state, ended.reason, ended.code, ended.people) for ended in report.ended]
+        rows = [(ended.state, ended.reason, str(ended.code or ""), ended.people) for ended in report.ended]
         parts += [Text(""), table(("ended", "reason", "code", "people"), rows)]
     if report.rejected_rows:
         parts += [
