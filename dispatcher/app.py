@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -112,6 +112,7 @@ def policy_of(settings: Settings) -> Policy:
         slowed_share=settings.slowed_share,
         burst=timedelta(milliseconds=settings.burst_ms),
         reserve_share=settings.reserve_share,
+        sends_us_marketing=settings.sends_us_marketing,
     )
 
 
@@ -124,27 +125,28 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
     """
     assert settings.database_url is not None
     assert settings.redis_url is not None
-    database = await Database.open(settings.database_url, connections=settings.ledger_connections)
-    redis = await _open_redis(settings)
-    transport = open_transport(
-        settings.transport,
-        timeout=settings.post_timeout,
-        connect_timeout=timedelta(seconds=settings.connect_timeout_s),
-        max_connections=settings.in_flight,
-        idle_timeout=timedelta(seconds=settings.idle_timeout_s),
-    )
-    management_client = httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
-    try:
+    # why a stack: when a later part is away, the earlier ones still have to be closed.
+    async with AsyncExitStack() as opened:
+        database = await Database.open(settings.database_url, connections=settings.ledger_connections)
+        opened.push_async_callback(database.close)
+        redis = await _open_redis(settings)
+        opened.push_async_callback(redis.aclose)
+        transport = open_transport(
+            settings.transport,
+            timeout=settings.post_timeout,
+            connect_timeout=timedelta(seconds=settings.connect_timeout_s),
+            max_connections=settings.in_flight,
+            idle_timeout=timedelta(seconds=settings.idle_timeout_s),
+        )
+        opened.push_async_callback(transport.close)
+        management_client = await opened.enter_async_context(
+            httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
+        )
         if migrate:
             await database.migrate()
         yield await _wire(
             settings, database, redis, CloudChannel(transport, secret, **_graph(settings)), management_client
         )
-    finally:
-        await transport.close()
-        await management_client.aclose()
-        await redis.aclose()
-        await database.close()
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -212,6 +214,7 @@ async def _wire(
         lane_tools=LaneTools(
             turns=turns,
             campaigns=campaign_book,
+            senders=sender_book,
             limits=limits,
             channel=channel,
             payloads=TemplatePayloads(),

@@ -118,12 +118,22 @@ class Turns(Protocol):
         """
         ...
 
-    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> None:
-        """Hold everything of a sender, template, account or portfolio."""
+    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> Sequence[Sender]:
+        """Hold everything of a sender, template, account or portfolio. Returns the senders held; none for a template."""
         ...
 
-    async def suppress(self, person: str, key: PersonKey, reason: str, source: str) -> None:
-        """Put a person on the suppression list."""
+    async def suppress(
+        self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
+    ) -> None:
+        """Put a person on the suppression list; without `until`, until somebody takes it off."""
+        ...
+
+    async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
+        """No marketing for this person, in any campaign, for a time that doubles with each call. Returns its end."""
+        ...
+
+    async def count_undeliverable(self, key: PersonKey) -> int:
+        """Once more this person could not be reached. Returns how often so far."""
         ...
 
     async def dead_turns(self) -> Sequence[DeadTurn]:
@@ -140,10 +150,6 @@ class Turns(Protocol):
 
     async def due_lanes(self) -> Sequence[DueLane]:
         """Lanes whose time has come and that no turn holds."""
-        ...
-
-    async def senders_of_pool(self, pool: PoolKey) -> Sequence[Sender]:
-        """All senders that share a quota pool."""
         ...
 
     def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
@@ -163,9 +169,10 @@ class Limits(Protocol):
         """Register a turn and its (empty) handed set. Raises EpochLost when the pool must be rebuilt first."""
         ...
 
-    async def grant(self, turn: TurnPass, asks: Sequence[Ask]) -> Grant:
+    async def grant(self, turn: TurnPass, asks: Sequence[Ask], *, is_reply: bool = False) -> Grant:
         """Ask once for a sub-batch of at most 500 distinct people; spends what it grants.
 
+        is_reply: may use the reserve that campaigns leave, and waits for no other lane's share.
         Ids of granted messages are in the handed set before this returns. Raises EpochLost when the memory is
         not that of the pass, LeaseLost when the turn was reaped. Cost: one round trip, O(len(asks)).
         """
@@ -192,6 +199,25 @@ class Limits(Protocol):
 
     async def put_sender(self, sender: SenderLimits) -> None:
         """Make a sender's present limits known; counted tokens stay. In force from the next grant on."""
+        ...
+
+    async def slow_down(
+        self, sender_id: SenderId, pool: PoolKey, at: datetime | None = None, cause: str = "130429"
+    ) -> bool:
+        """Meta says that the sender sends too fast: halve its rate, once per incident. True when it was halved now.
+
+        at: `Grant.granted_at` of the refused message. The rate is restored step by step without further calls.
+        """
+        ...
+
+    async def count_inbound(self, pool: PoolKey, sender_id: SenderId, messages: int) -> None:
+        """Take inbound messages from the sender's rate, and let the reserve for replies follow them."""
+        ...
+
+    async def back_off_pair(
+        self, pool: PoolKey, sender_id: SenderId, person: PersonKey, until: datetime
+    ) -> None:
+        """Meta refused this pair (131056): nothing goes from the sender to the person before `until`."""
         ...
 
     async def rebuild(
@@ -325,6 +351,14 @@ class SenderBook(Protocol):
 
     async def holds(self, sender: Sender) -> Sequence[Hold]:
         """In force on it, its account, its portfolio, its account's templates."""
+        ...
+
+    async def binding_holds(self, sender: Sender, template: str, language: str) -> Sequence[Hold]:
+        """In force on what sends this template from this sender."""
+        ...
+
+    async def standing(self) -> Sequence[tuple[Sender, Sequence[Hold]]]:
+        """Every sender with the holds on it, its account and its portfolio; those of templates left out."""
         ...
 
     async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:

@@ -7,6 +7,7 @@ Secrets (senders' tokens) are never settings: a sender names the environment var
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -76,6 +77,8 @@ class Settings(BaseSettings):
     """The part of that burst which campaigns leave to replies."""
     slowed_share: float = Field(0.5, gt=0, le=1)
     """The part of its rate that a RATE_LIMITED, FLAGGED or low-quality sender may use."""
+    sends_us_marketing: bool = False
+    """Whether marketing is posted to numbers of the United States, where Meta does not deliver it."""
     stricter_statuses: frozenset[SenderStatus] = frozenset()
     """Statuses that block sending in addition to the six that always do; can only add to them."""
     default_region: str | None = None
@@ -125,9 +128,8 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """The settings that differ from the defaults, as environment variables for a child process."""
         return {
-            f"DISPATCHER_{name.upper()}": str(value)
-            for name, value in self.model_dump(mode="json", exclude_defaults=True).items()
-            if isinstance(value, str | int | float)
+            f"DISPATCHER_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in self.model_dump(mode="json", exclude_defaults=True, exclude_none=True).items()
         }
 
     def sources(self) -> dict[str, str]:

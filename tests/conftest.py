@@ -15,15 +15,15 @@ import asyncpg
 import httpx
 import pytest
 import redis
+from support.builders import TOKEN_VARIABLE
+from support.ledger import Ledger
+from support.meta import TOKEN, Meta, sandbox_process
+from support.world import World
 
 from dispatcher.app import open_app
 from dispatcher.embedded import EmbeddedPostgres, EmbeddedValkey
 from dispatcher.ledger.database import Database
 from dispatcher.settings import Settings
-from support.builders import TOKEN_VARIABLE
-from support.ledger import Ledger
-from support.meta import TOKEN, Meta, sandbox_process
-from support.world import World
 
 _TEMPLATE = "ledger_template"
 _numbers = itertools.count(1)
@@ -31,7 +31,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers of our own."""
-    config.addinivalue_line("markers", "settings(**values): settings of the test's `world`, as in settings.py")
+    config.addinivalue_line(
+        "markers", "settings(**values): settings of the test's `world`, as in settings.py"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +139,7 @@ async def world(
     settings = Settings.load(**urls, **(marked.kwargs if marked else {}))
     async with open_app(settings, migrate=False) as app:
         yield World(app, meta, tmp_path)
+        await app.redis.connection_pool.disconnect()
 
 
 def _url_of(postgres: EmbeddedPostgres, database: str) -> str:

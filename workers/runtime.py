@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from redis.exceptions import RedisError
 from dispatcher.app import App
 
 _PAUSE_S = 0.25
-"""Between two attempts to reach Redis."""
+"""Between two attempts to reach Redis, and between two to end arq's loop."""
 
 log = structlog.get_logger("workers")
 
@@ -46,15 +47,23 @@ async def serve(app: App, make_worker: Callable[[], Worker]) -> None:
 async def _wind_down(worker: Worker, run: asyncio.Task[None], *, grace_s: float) -> None:
     """Let running jobs end by themselves, then by force. `run` has failed, or is ended here."""
     worker.allow_pick_jobs = False
-    jobs = list(worker.tasks.values())
-    if jobs:
-        _, late = await asyncio.wait(jobs, timeout=grace_s)
+    ends_s = time.monotonic() + grace_s
+    while True:
+        # why a pause: arq's round under way still starts its jobs; cut off there, arq's marks block their lanes for minutes.
+        await asyncio.wait((run,), timeout=_PAUSE_S)
+        jobs = [job for job in worker.tasks.values() if not job.done()]
+        if not jobs:
+            break
+        _, late = await asyncio.wait(jobs, timeout=max(0.0, ends_s - time.monotonic()))
         for job in late:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
-    run.cancel()
+    # why again and again: a cancellation that meets one of redis-py's own time-outs can get lost there.
+    while not run.done():
+        run.cancel()
+        await asyncio.wait((run,), timeout=_PAUSE_S)
     try:
-        await run
+        run.result()
     except asyncio.CancelledError:
         pass
     except (RedisError, OSError) as error:

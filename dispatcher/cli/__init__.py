@@ -14,7 +14,17 @@ from typing import Annotated
 import typer
 from typer.main import get_command
 
-from dispatcher.cli import campaigns, demo, doctor, messages, orders, senders, services, suppressions, templates
+from dispatcher.cli import (
+    campaigns,
+    demo,
+    doctor,
+    messages,
+    orders,
+    senders,
+    services,
+    suppressions,
+    templates,
+)
 from dispatcher.cli.command import JsonFlag, help_when_alone
 from dispatcher.cli.output import EXPECTED, Output
 

@@ -45,7 +45,10 @@ class Conflict(DispatcherError):
 
 
 class LimitsUnavailable(DispatcherError):
-    """The limits could not be asked. Fail closed: nothing was granted, nothing was spent."""
+    """The limits could not be asked. Fail closed: nothing was granted to the caller.
+
+    Where only the answer was lost, tokens may have been spent, on nobody; they come back in their own time.
+    """
 
 
 class EpochLost(LimitsUnavailable):

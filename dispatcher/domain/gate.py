@@ -14,7 +14,8 @@ from enum import StrEnum
 from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.sender import Sender, SenderStatus
-from dispatcher.domain.template import Template
+from dispatcher.domain.phone import is_us
+from dispatcher.domain.template import Category, Template
 
 
 class HeldScope(StrEnum):
@@ -82,9 +83,18 @@ def decide(
     if not template.is_sendable:
         return Hold(HoldReason.TEMPLATE_BLOCKED, detail=str(template.status))
     in_force = [hold for hold in holds if hold.until is None or hold.until > now]
-    if in_force:
-        return max(in_force, key=_ends)
-    return Go()
+    return last_to_end(in_force) or Go()
+
+
+def undeliverable(person: str, template: Template, *, sends_us_marketing: bool) -> str | None:
+    """Why Meta would take a message to this person and not deliver it; None where nothing is known against it.
+
+    person: E.164. Source: Meta, "Per-user marketing template limits" (no marketing to +1 numbers with a US area code
+    since 2025-04-01), read 2026-09.
+    """
+    if template.category is Category.MARKETING and not sends_us_marketing and is_us(person):
+        return "Meta delivers no marketing to numbers of the United States"
+    return None
 
 
 def sender_hold(sender: Sender, stricter: frozenset[SenderStatus] = frozenset()) -> Hold | None:
@@ -94,6 +104,11 @@ def sender_hold(sender: Sender, stricter: frozenset[SenderStatus] = frozenset())
     if (status := sender.blocked_by(stricter)) is not None:
         return Hold(HoldReason.SENDER_BLOCKED, detail=status)
     return None
+
+
+def last_to_end(holds: Sequence[Hold]) -> Hold | None:
+    """Of several holds the one that ends last, or never; it is the one that binds."""
+    return max(holds, key=_ends, default=None)
 
 
 def _ends(hold: Hold) -> tuple[bool, datetime]:

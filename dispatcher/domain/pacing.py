@@ -6,11 +6,13 @@ Rules only; the buckets that enforce the result are in Redis.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from dispatcher.domain.gate import sender_hold
+from dispatcher.domain.gate import last_to_end, sender_hold
 from dispatcher.domain.grant import SenderLimits
+from dispatcher.domain.hold import Hold
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.sender import SLOWED_STATUSES, Quality, Sender, SenderStatus
 
@@ -30,12 +32,18 @@ class Policy:
     """How much of the rate may go at once after a quiet moment."""
     reserve_share: float = 0.2
     """The part of that burst which campaigns leave to replies."""
+    sends_us_marketing: bool = False
+    """Whether marketing templates are posted to numbers of the United States, where Meta does not deliver them."""
 
 
-def limits_of(sender: Sender, policy: Policy) -> SenderLimits:
-    """What the limits have to enforce for a sender as it stands."""
-    rate = sender.rate
+def limits_of(sender: Sender, policy: Policy, holds: Sequence[Hold] = ()) -> SenderLimits:
+    """What the limits have to enforce for a sender as it stands.
+
+    holds: those in force on the sender, its account or its portfolio; not those of templates.
+    """
+    rate, cause = sender.rate, ""
     if sender.status in SLOWED_STATUSES or sender.quality is Quality.LOW:
+        cause = str(sender.status) if sender.status in SLOWED_STATUSES else "low quality"
         rate = Rate(max(1, round(rate.milli_per_s * policy.slowed_share)))
     burst = max(1, math.floor(rate.per_s * policy.burst.total_seconds()))
     return SenderLimits(
@@ -46,7 +54,8 @@ def limits_of(sender: Sender, policy: Policy) -> SenderLimits:
         reserve=min(burst - 1, math.floor(burst * policy.reserve_share)),
         tier=sender.tier,
         scope=sender.limit_scope,
-        hold=sender_hold(sender, policy.stricter),
+        hold=sender_hold(sender, policy.stricter) or last_to_end(holds),
+        rate_cause=cause,
     )
 
 

@@ -122,6 +122,8 @@ class Suppressed:
     reason: str
     source: str
     at: datetime
+    until: datetime | None
+    """None: until somebody takes the person off the list."""
 
 
 @dataclass(frozen=True, slots=True)

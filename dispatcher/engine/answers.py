@@ -6,7 +6,8 @@ Pure: the lane carries out what is decided here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
@@ -26,6 +27,17 @@ CERTAINLY_UNTAKEN = frozenset({PostedKind.REFUSED, PostedKind.NOT_WRITTEN})
 """After these Meta has not got the message, so the person's reach token comes back."""
 
 
+class Remember(StrEnum):
+    """What is kept of a person, for all campaigns."""
+
+    OPTED_OUT = "opted_out"
+    """Told Meta to stop marketing: suppressed until the person changes their mind."""
+    COOLED_DOWN = "cooled_down"
+    """Meta spares the person marketing for a while."""
+    UNDELIVERABLE = "undeliverable"
+    """Could not be reached; after repeats suppressed for a while."""
+
+
 @dataclass(frozen=True, slots=True)
 class Consequence:
     """What one answer asks for."""
@@ -35,8 +47,10 @@ class Consequence:
     """Ends the turn."""
     held_scope: HeldScope | None = None
     """Where set, the hold is stored, and binds everything in that scope."""
-    opted_out: bool = False
-    """The person goes to the suppression list."""
+    remember: Remember | None = None
+    """What is kept of the person."""
+    remember_for: timedelta | None = None
+    """How long an undeliverable person is left alone."""
 
 
 _STOPS = {
@@ -77,7 +91,7 @@ def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: 
     wait = next_attempt(verdict, message.attempt)
     if wait is None:
         outcome = refused(message.id, verdict.reason, code=verdict.code, detail=detail, posted=True)
-        return Consequence(outcome, opted_out=verdict.kind is VerdictKind.OPT_OUT)
+        return Consequence(outcome, remember=_memory_of(verdict), remember_for=verdict.wait)
     stop = _STOPS.get(verdict.kind)
     if stop is not None:
         # why no time for the message: it is not at fault, and goes when the hold ends, or by another sender.
@@ -93,7 +107,17 @@ def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: 
         Scope.PAIR: HoldReason.PAIR,
         Scope.PERSON: HoldReason.PERSON_COOLDOWN,
     }.get(verdict.scope, HoldReason.RETRY_LATER)
-    return Consequence(_again(message, verdict, now + wait, reason, detail))
+    return Consequence(
+        _again(message, verdict, now + wait, reason, detail), remember=_memory_of(verdict), remember_for=wait
+    )
+
+
+def _memory_of(verdict: Verdict) -> Remember | None:
+    if verdict.kind is VerdictKind.OPT_OUT:
+        return Remember.OPTED_OUT
+    if verdict.scope is not Scope.PERSON or verdict.wait is None:
+        return None
+    return Remember.UNDELIVERABLE if verdict.kind is VerdictKind.FAIL_RECIPIENT else Remember.COOLED_DOWN
 
 
 def _again(

@@ -90,7 +90,7 @@ class Explain:
         """The gate's word on a lane, then what its last turn ended with."""
         sender, campaign = lane.sender, view.campaign
         template = await self._senders.template(sender.waba_id, campaign.template, campaign.language)
-        holds = await self._senders.holds(sender)
+        holds = await self._senders.binding_holds(sender, campaign.template, campaign.language)
         decision = decide(
             campaign, sender, template, holds, self._clock.now(), stricter=self._policy.stricter
         )

@@ -33,7 +33,7 @@ async def run_turn(tools: LaneTools, lane_id: LaneId) -> Next | None:
         case Go():
             pass
     try:
-        turn_pass = await open_pass(opened, tools.turns, tools.limits, tools.clock, tools.policy)
+        turn_pass = await open_pass(tools, opened)
     except LimitsUnavailable as error:
         hold = Hold(HoldReason.LIMITS_UNAVAILABLE, tools.clock.now() + OUTAGE_PAUSE, str(error))
         return await tools.turns.close_turn(opened, hold)

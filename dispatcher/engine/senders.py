@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dispatcher.domain.errors import EpochLost, LimitsUnavailable
+from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.grant import Usage
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import PersonKey
@@ -19,6 +19,7 @@ from dispatcher.domain.pacing import Policy, limits_of
 from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
+from dispatcher.engine.telling import tell_all
 from dispatcher.ports import DueLane, Jobs, Limits, Management, SenderBook
 
 
@@ -47,7 +48,7 @@ class Senders:
     async def add(self, sender: Sender) -> Sender:
         """Store a new sender; whatever id it comes with is replaced. Raises Conflict."""
         added = await self._book.add(sender)
-        await self._tell(added)
+        await tell_all(self._book, self._limits, self._policy)
         return added
 
     async def all(self) -> Sequence[Sender]:
@@ -66,14 +67,16 @@ class Senders:
     async def change(self, name: str, changes: Mapping[str, Any]) -> Sender:
         """Replace fields of `Sender`; in force from the next sub-batch on."""
         sender, lanes = await self._book.change(name, changes)
-        await self._tell(sender)
+        await tell_all(self._book, self._limits, self._policy)
         await self._wake(lanes)
         return sender
 
     async def lift_holds(self, name: str) -> Sender:
         """An operator says that what held the sender, its account or its templates is mended."""
         sender = await self._book.named(name)
-        await self._wake(await self._book.lift_holds(sender))
+        lanes = await self._book.lift_holds(sender)
+        await tell_all(self._book, self._limits, self._policy)
+        await self._wake(lanes)
         return sender
 
     async def sync_templates(self, name: str) -> Sequence[Template]:
@@ -105,13 +108,6 @@ class Senders:
             return await self._limits.usage(limits_of(sender, self._policy))
         except LimitsUnavailable:
             return None
-
-    async def _tell(self, sender: Sender) -> None:
-        try:
-            await self._limits.put_sender(limits_of(sender, self._policy))
-        except EpochLost:
-            # The limits have no memory of this pool; its first turn fills it from the ledger, this change included.
-            return
 
     async def _wake(self, lanes: Sequence[DueLane]) -> None:
         for lane in lanes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dispatcher.domain.pacing import Policy
-from dispatcher.ports import CampaignBook, Channel, Clock, Limits, Payloads, Telemetry, Turns
+from dispatcher.ports import CampaignBook, Channel, Clock, Limits, Payloads, SenderBook, Telemetry, Turns
 
 OUTAGE_PAUSE = timedelta(seconds=1)
 """How long a lane waits before it asks a part again that did not answer."""
@@ -30,6 +30,7 @@ class LaneTools:
 
     turns: Turns
     campaigns: CampaignBook
+    senders: SenderBook
     limits: Limits
     channel: Channel
     payloads: Payloads

@@ -14,16 +14,18 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, LimitsUnavailable, NotSettled
-from dispatcher.domain.gate import DropReason, HeldScope
+from dispatcher.domain.gate import DropReason, undeliverable
 from dispatcher.domain.grant import Ask, Granted, TurnPass
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, Token
 from dispatcher.domain.message import ClaimedMessage, MessageState, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
+from dispatcher.engine.following import follow
 from dispatcher.engine.reaping import reap_turn
 from dispatcher.engine.settling import Settler, pause
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
@@ -53,6 +55,9 @@ class Turn:
         self.turn_pass = turn_pass
         assert opened.template is not None
         self.payload = tools.payloads.compile(opened.template, opened.campaign.mapping)
+        self._undeliverable = partial(
+            undeliverable, template=opened.template, sends_us_marketing=tools.policy.sends_us_marketing
+        )
         self.claim_size = claim_size(limits_of(opened.sender, tools.policy).rate, tools.settings.claim_most)
         self.hold: Hold | None = None
         self.drop: DropReason | None = None
@@ -62,6 +67,8 @@ class Turn:
         self._posts: set[asyncio.Task[None]] = set()
         self._settler = Settler(opened, turn_pass, tools.turns, tools.limits, tools.telemetry)
         self._ungranted: set[MessageId] = set()
+        self._granted: dict[MessageId, Granted] = {}
+        """Not on the wire yet: whatever ends the turn, these go back with their tokens."""
         self._done = asyncio.Event()
         self._slice_ends = tools.clock.monotonic() + tools.settings.slice.total_seconds()
         self._lease_ends = tools.clock.monotonic() + tools.settings.lease.total_seconds()
@@ -83,13 +90,27 @@ class Turn:
         except LeaseLost:
             self._lose()
         except asyncio.CancelledError:
-            # The process ends now: what is on the wire stays unknown, all the rest is put in order.
-            for post in self._posts:
-                post.cancel()
-            self._end(None)
+            self._abandon()
             await asyncio.shield(self._finish(helpers))
             raise
-        return await self._finish(helpers)
+        except BaseException:
+            # A fault of ours: nobody may prolong the lease any more, so that the turn is reaped.
+            self._over.set()
+            self._done.set()
+            raise
+        finishing = asyncio.create_task(self._finish(helpers))
+        try:
+            return await asyncio.shield(finishing)
+        except asyncio.CancelledError:
+            self._abandon()
+            await finishing
+            raise
+
+    def _abandon(self) -> None:
+        """The process ends now: what is on the wire stays unknown, all the rest is still put in order."""
+        self._end(None)
+        for post in self._posts:
+            post.cancel()
 
     async def _finish(self, helpers: Sequence[asyncio.Task[None]]) -> Next | None:
         self._over.set()
@@ -97,8 +118,10 @@ class Turn:
             await asyncio.wait(self._posts)
         self._done.set()
         await asyncio.gather(*helpers)
-        for message_id in self._ungranted:
+        for message_id in (*self._ungranted, *self._granted):
             self._settler.add(given_back(message_id))
+        for granted in self._granted.values():
+            self._settler.return_grant(granted)
         # why no except: without its outcomes a turn must not be closed. Its lease runs out instead,
         # and what it had handed over becomes unsure.
         await self._settler.finish()
@@ -131,16 +154,20 @@ class Turn:
         """Bodies come before grants: a value that Meta would refuse costs neither a token nor a request."""
         ready = []
         for message in batch:
+            if (why := self._undeliverable(message.person)) is not None:
+                self._refuse(message, "us_marketing", why)
+                continue
             token = Token(self.opened.instance, self.opened.campaign.id, message.id, message.attempt)
             body = self.payload.render(message.person, message.values, str(token))
             if isinstance(body, bytes):
                 ready.append(_Ready(message, body))
             else:
-                self._ungranted.discard(message.id)
-                self._settler.add(
-                    refused(message.id, "bad_parameter", code=None, detail=str(body), posted=False)
-                )
+                self._refuse(message, "bad_parameter", str(body))
         return ready
+
+    def _refuse(self, message: ClaimedMessage, reason: str, detail: str) -> None:
+        self._ungranted.discard(message.id)
+        self._settler.add(refused(message.id, reason, code=None, detail=detail, posted=False))
 
     # grant
 
@@ -159,9 +186,10 @@ class Turn:
         grant = await self.tools.limits.grant(
             self.turn_pass, [Ask(each.message.id, each.message.key) for each in asked]
         )
-        self._ungranted.difference_update(granted.message_id for granted in grant.go)
+        self._granted.update((granted.message_id, granted) for granted in grant.go)
+        self._ungranted.difference_update(self._granted)
         for granted in grant.go:
-            await self._post_soon(by_id.pop(granted.message_id), granted)
+            await self._post_soon(by_id.pop(granted.message_id))
         for wait in grant.waits:
             del by_id[wait.message_id]
             self._ungranted.discard(wait.message_id)
@@ -183,9 +211,9 @@ class Turn:
 
     # post
 
-    async def _post_soon(self, ready: _Ready, granted: Granted) -> None:
+    async def _post_soon(self, ready: _Ready) -> None:
         await self.tools.in_flight.acquire()
-        post = asyncio.create_task(self._post(ready, granted))
+        post = asyncio.create_task(self._post(ready))
         self._posts.add(post)
         post.add_done_callback(self._posted)
 
@@ -193,12 +221,11 @@ class Turn:
         self.tools.in_flight.release()
         self._posts.discard(post)
 
-    async def _post(self, ready: _Ready, granted: Granted) -> None:
+    async def _post(self, ready: _Ready) -> None:
         message = ready.message
         if self._is_halted:
-            self._settler.return_grant(granted)
-            self._settler.add(given_back(message.id))
             return
+        granted = self._granted.pop(message.id)
         try:
             posted = await self.tools.channel.post(self.opened.sender, ready.body)
         except asyncio.CancelledError:
@@ -209,42 +236,19 @@ class Turn:
             self._settler.return_reach(granted.reach)
         self._settler.add(consequence.outcome)
         self.tools.telemetry.posted(posted.kind, posted.verdict)
-        if consequence.hold is not None or consequence.opted_out:
-            try:
-                await self._follow(message, consequence)
-            except LedgerUnavailable:
-                # The next post that gets this answer will try again.
-                self._end(None)
+        if consequence.hold is not None or consequence.remember is not None:
+            await self._follow(message, consequence)
 
     async def _follow(self, message: ClaimedMessage, consequence: Consequence) -> None:
         """What an answer means beyond its message."""
-        turns, sender = self.tools.turns, self.opened.sender
-        if consequence.opted_out:
-            await turns.suppress(message.person, message.key, "opted_out", "131050")
-        if consequence.hold is None:
-            return
-        if consequence.held_scope is not None:
-            code = consequence.outcome.code
-            await turns.put_hold(
-                consequence.held_scope, self._key_of(consequence.held_scope), consequence.hold, code
-            )
-            self.tools.telemetry.held(sender, consequence.held_scope, consequence.hold)
-        hold = consequence.hold
-        if hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
-            hold = Hold(hold.reason, self.tools.clock.now() + OUTAGE_PAUSE, hold.detail)
-        self._end(hold)
-
-    def _key_of(self, scope: HeldScope) -> str:
-        sender, campaign = self.opened.sender, self.opened.campaign
-        match scope:
-            case HeldScope.SENDER:
-                return str(sender.id)
-            case HeldScope.ACCOUNT:
-                return sender.waba_id
-            case HeldScope.PORTFOLIO:
-                return sender.portfolio_id or str(sender.id)
-            case HeldScope.TEMPLATE:
-                return f"{sender.waba_id}/{campaign.template}/{campaign.language}"
+        try:
+            hold = await follow(self.tools, self.opened, message, consequence)
+        except LedgerUnavailable:
+            # The next post that gets this answer will try again.
+            self._end(None)
+        else:
+            if hold is not None:
+                self._end(hold)
 
     # the lease and the end
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dispatcher.domain.errors import EpochLost
-from dispatcher.domain.pacing import Policy, limits_of
+from dispatcher.domain.pacing import Policy
 from dispatcher.engine.reaping import reap_turn
+from dispatcher.engine.telling import tell_all
 from dispatcher.ports import Clock, Jobs, Limits, SenderBook, Telemetry, Turns
 
 
@@ -43,8 +43,4 @@ class Upkeep:
 
     async def refresh(self) -> None:
         """Tell the limits how all senders stand, in case a change was made while they were away."""
-        for sender in await self.senders.all():
-            try:
-                await self.limits.put_sender(limits_of(sender, self.policy))
-            except EpochLost:
-                continue
+        await tell_all(self.senders, self.limits, self.policy)

@@ -67,6 +67,20 @@ class LedgerSenders:
         rows = await self._db.fetch(SQL["holds_of_sender"], *_hold_keys(sender))
         return [hold_of(row) for row in rows]
 
+    async def binding_holds(self, sender: Sender, template: str, language: str) -> Sequence[Hold]:
+        """Holds in force on what sends this template from this sender."""
+        keys = (*_hold_keys(sender), template_key(sender.waba_id, template, language))
+        return [hold_of(row) for row in await self._db.fetch(SQL["binding_holds"], *keys)]
+
+    async def standing(self) -> Sequence[tuple[Sender, Sequence[Hold]]]:
+        """Every sender with the holds on it, its account and its portfolio."""
+        async with self._db.transaction("repeatable_read") as connection:
+            senders = [sender_of(row) for row in await connection.fetch(SQL["all_senders"])]
+            held: dict[SenderId, list[Hold]] = {sender.id: [] for sender in senders}
+            for row in await connection.fetch(SQL["held_senders"]):
+                held[row["sender_id"]].append(hold_of(row))
+        return [(sender, held[sender.id]) for sender in senders]
+
     async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:
         """Forget these holds: an operator says that the cause is gone."""
         async with self._db.transaction() as connection:
@@ -117,6 +131,11 @@ class LedgerSenders:
     async def suppressed(self) -> Sequence[Suppressed]:
         """The suppression list, oldest first."""
         return [Suppressed(**row) for row in await self._db.fetch(SQL["all_suppressions"])]
+
+
+def template_key(waba_id: str, name: str, language: str) -> str:
+    """How a template is named in `holds.key`."""
+    return f"{waba_id}/{name}/{language}"
 
 
 def pool_filter(pool: PoolKey) -> tuple[str | None, int | None]:

@@ -17,11 +17,11 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
 from dispatcher.domain.sender import Sender
-from dispatcher.domain.template import parse_template
+from dispatcher.domain.template import Category, parse_template
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
-from dispatcher.ledger.senders import pool_filter
+from dispatcher.ledger.senders import pool_filter, template_key
 from dispatcher.ports import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 
 SQL = load("turns")
@@ -73,7 +73,13 @@ class LedgerTurns:
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages; one statement."""
         rows = await self._db.fetch(
-            SQL["claim"], turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, limit
+            SQL["claim"],
+            turn.campaign.id,
+            turn.lane_id,
+            turn.turn_id,
+            turn.sender.id,
+            limit,
+            turn.template is not None and turn.template.category is Category.MARKETING,
         )
         if rows[0]["lane_id"] is None:
             raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
@@ -119,10 +125,12 @@ class LedgerTurns:
             assert closed is not None
             if hold is not None:
                 await connection.execute(SQL["poke_idle_siblings"], turn.campaign.id, turn.lane_id)
-        if closed["next_at"] is None:
-            # why: in a transaction of its own, so that of two lanes that end at once the later one sees the other.
+        next_at = closed["next_at"]
+        if next_at is None:
+            # why: in transactions of their own, so that of two lanes that end at once the later one sees the other.
+            next_at = await self._db.fetchval(SQL["stay_awake"], turn.lane_id, turn.campaign.id)
             await self._db.execute(SQL["complete_campaign"], turn.campaign.id)
-        return Next(DueLane(turn.lane_id, closed["generation"]), closed["next_at"])
+        return Next(DueLane(turn.lane_id, closed["generation"]), next_at)
 
     async def _what_next(
         self, connection: Connection, campaign_id: CampaignId, hold: Hold | None
@@ -136,13 +144,26 @@ class LedgerTurns:
             return None, await connection.fetchval("SELECT ledger_now()")
         return Hold(HoldReason(earliest["reason"]), earliest["at"]), earliest["at"]
 
-    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> None:
-        """Hold everything in a scope."""
-        await self._db.execute(SQL["put_hold"], scope, key, hold.reason, hold.until, hold.detail, code)
+    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> Sequence[Sender]:
+        """Hold everything in a scope; tells whom."""
+        async with self._db.transaction() as connection:
+            await connection.execute(SQL["put_hold"], scope, key, hold.reason, hold.until, hold.detail, code)
+            return [sender_of(row) for row in await connection.fetch(SQL["senders_in_scope"], scope, key)]
 
-    async def suppress(self, person: str, key: PersonKey, reason: str, source: str) -> None:
-        """Put a person on the suppression list; the first reason stays."""
-        await self._db.execute(SQL["suppress"], key, person, reason, source)
+    async def suppress(
+        self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
+    ) -> None:
+        """Put a person on the suppression list."""
+        await self._db.execute(SQL["suppress"], key, person, reason, source, until)
+
+    async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
+        """No marketing for this person for a while; returns until when."""
+        until: datetime = await self._db.fetchval(SQL["cool_down"], key, first, longest)
+        return until
+
+    async def count_undeliverable(self, key: PersonKey) -> int:
+        """Once more this person could not be reached."""
+        return int(await self._db.fetchval(SQL["count_undeliverable"], key))
 
     async def dead_turns(self) -> Sequence[DeadTurn]:
         """Turns whose lease has run out."""
@@ -199,11 +220,6 @@ class LedgerTurns:
                     chunk = []
             if chunk:
                 yield chunk
-
-
-def template_key(waba_id: str, name: str, language: str) -> str:
-    """How a template is named in `holds.key`."""
-    return f"{waba_id}/{name}/{language}"
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[object], ...]:

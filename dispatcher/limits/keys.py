@@ -42,7 +42,8 @@ class PoolKeys:
 
     @property
     def pool(self) -> str:
-        """Hash: `epoch`; `uncounted_until`, until when people messaged under an unlimited tier would matter."""
+        """Hash: `epoch`; `server`, the process that built it; `looked_at`, when a grant last compared the two;
+        `uncounted_until`, until when people messaged under an unlimited tier would matter."""
         return f"{self.prefix}:pool"
 
     @property
@@ -51,7 +52,8 @@ class PoolKeys:
         return f"{self.prefix}:reach"
 
     def sender(self, sender_id: SenderId) -> str:
-        """Hash: limits, hold, level of the rate bucket; `counted`, the epoch for which its people are known."""
+        """Hash: limits, hold, level of the rate bucket; `share`, what a halving left of the rate; the measured inbound
+        rate; `counted`, the epoch for which its people are known."""
         return f"{self.prefix}:sender:{sender_id}"
 
     def sender_reach(self, sender_id: SenderId) -> str:
@@ -62,6 +64,10 @@ class PoolKeys:
         """Sorted set: person → theoretical arrival time of the next message, ms, where the reach token does not tell."""
         return f"{self.prefix}:pairs:{sender_id}"
 
+    def barred(self, sender_id: SenderId) -> str:
+        """Sorted set: person → until when Meta's refusal of the pair is honoured, ms."""
+        return f"{self.prefix}:barred:{sender_id}"
+
     def hungry(self, sender_id: SenderId) -> str:
         """Sorted set: lane that wants more than it got → until when it counts as such, ms."""
         return f"{self.prefix}:hungry:{sender_id}"
@@ -71,13 +77,13 @@ class PoolKeys:
         return f"{self.prefix}:served:{sender_id}"
 
     def handed(self, turn_id: TurnId) -> str:
-        """Set: ids of the messages granted to a turn, and `0`."""
+        """Set: ids of the messages granted to a turn, and `@` with the epoch it was opened in."""
         return f"{self.prefix}:handed:{turn_id}"
 
     def reaped(self, turn_id: TurnId) -> str:
-        """Set: what the handed set was when the turn was reaped, or `-1`."""
+        """Set: what the handed set was when the turn was reaped, or `?`."""
         return f"{self.prefix}:reaped:{turn_id}"
 
     def rebuild(self, mark: str) -> str:
-        """String: the memory is still the one that this rebuild began to fill."""
+        """String: the server process whose memory this rebuild began to fill."""
         return f"{self.prefix}:rebuild:{mark}"

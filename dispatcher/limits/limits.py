@@ -11,33 +11,21 @@ Source of the platform's numbers: Meta, "Throughput" and "Messaging limits" (Wha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from dispatcher.domain.errors import BadValue, EpochLost, LeaseLost
-from dispatcher.domain.grant import (
-    Ask,
-    Grant,
-    Granted,
-    Reached,
-    ReachToken,
-    SenderLimits,
-    TurnPass,
-    Usage,
-    Wait,
-)
-from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import Epoch, LaneId, MessageId, PoolKey, SenderId, TurnId
-from dispatcher.domain.rate import Rate
+from dispatcher.domain.errors import BadValue
+from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, SenderLimits, TurnPass, Usage
+from dispatcher.domain.ids import Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.reach import DAY
+from dispatcher.limits.answers import NEVER_MS, grant_of, stand, usage_of
 from dispatcher.limits.keys import IDLE, PoolKeys
 from dispatcher.limits.rebuild import rebuild
-from dispatcher.limits.scripts import Client, Scripts, in_ms, text
-from dispatcher.limits.times import from_ms, to_ms
+from dispatcher.limits.run import Client, text
+from dispatcher.limits.scripts import Scripts
+from dispatcher.limits.times import in_ms, to_ms
 
 MOST_ASKS = 500
 """People in one sub-batch: about 2 ms of the server's time, in which it serves nobody else."""
-
-_NEVER_MS = -1
 
 
 class RedisLimits:
@@ -83,12 +71,14 @@ class RedisLimits:
         if weight < 1:
             raise BadValue(f"a weight of {weight} is no share; use at least 1")
         status, *epoch = await self._scripts.open_turn(self._keys(pool), sender_id, turn_id)
-        _stand(status, pool, turn_id)
+        stand(status, pool, turn_id)
         return TurnPass(pool, sender_id, lane_id, turn_id, weight, Epoch(text(epoch[0])))
 
-    async def grant(self, turn: TurnPass, asks: Sequence[Ask]) -> Grant:
-        """Ask once for a sub-batch of at most 500 distinct people, in ledger order; spends what it grants.
+    async def grant(self, turn: TurnPass, asks: Sequence[Ask], *, is_reply: bool = False) -> Grant:
+        """Ask once for a sub-batch of at most 500 people, each once, in ledger order; spends what it grants.
 
+        is_reply: may use the reserve and is not held up by other lanes' shares. Whether a message costs reach says its
+        ask: a reply is inside a service window and costs none.
         Raises EpochLost, LeaseLost; LimitsUnavailable, and then tokens may have been spent, on nobody.
         """
         if not asks:
@@ -102,16 +92,10 @@ class RedisLimits:
             day_ms=self._day_ms,
             pair_interval_ms=self._pair_interval_ms,
             pair_burst=self._pair_burst,
+            is_reply=is_reply,
         )
-        _stand(status, turn.pool, turn.turn_id)
-        reason, until_ms, detail, walked, refused, waits, day_end_ms, before_pool_ms, tokens = answer
-        stay = {*refused, *waits[::2]}
-        go = [position for position in range(1, walked + 1) if position not in stay]
-        return Grant(
-            _granted(asks, go, (day_end_ms, 0, before_pool_ms), tokens),
-            _waits(asks, waits),
-            _hold(reason, until_ms, detail),
-        )
+        stand(status, turn.pool, turn.turn_id)
+        return grant_of(asks, answer)
 
     async def give_back(
         self, turn: TurnPass, unposted: Sequence[Granted], reach: Sequence[ReachToken]
@@ -152,7 +136,39 @@ class RedisLimits:
                 "would leave campaigns nothing; the burst must be larger than the reserve"
             )
         until = sender.hold.until if sender.hold else None
-        await self._scripts.put_sender(self._keys(sender.pool), sender, to_ms(until) if until else _NEVER_MS)
+        await self._scripts.put_sender(self._keys(sender.pool), sender, to_ms(until) if until else NEVER_MS)
+
+    async def slow_down(
+        self, sender_id: SenderId, pool: PoolKey, at: datetime | None = None, cause: str = "130429"
+    ) -> bool:
+        """Meta says that this sender sends too fast: halve its rate, once per incident. True when it was halved now.
+
+        at: `Grant.granted_at` of the refused message; an answer to what was granted before the last halving, or one
+        within 2 s of it, changes nothing. cause: shown by `usage`.
+        The sender pauses for a second; then a sixteenth of its rate comes back every 5 s. Never below a sixteenth of
+        the rate, nor below one message a second (unless its own rate is lower).
+        Source: Meta, "Throughput" (130429 until back under the level), read 2026-09; the figures are ours.
+        """
+        return await self._scripts.slow_down(
+            self._keys(pool), sender_id, None if at is None else to_ms(at), cause
+        )
+
+    async def count_inbound(self, pool: PoolKey, sender_id: SenderId, messages: int) -> None:
+        """Take inbound messages from the sender's rate, for Meta counts them too, and measure how many come.
+
+        The bucket may owe for it what comes in within a second, not more. The reserve follows what is measured: the
+        inbound share of the rate, at most half of the burst, and never less than the configured reserve.
+        """
+        if messages < 0:
+            raise BadValue(f"{messages} inbound messages cannot be counted")
+        if messages:
+            await self._scripts.count_inbound(self._keys(pool), sender_id, messages)
+
+    async def back_off_pair(
+        self, pool: PoolKey, sender_id: SenderId, person: PersonKey, until: datetime
+    ) -> None:
+        """After Meta's 131056: nothing goes from this sender to this person before `until`, at most seven days hence."""
+        await self._scripts.back_off_pair(self._keys(pool), sender_id, person, to_ms(until))
 
     async def rebuild(
         self,
@@ -174,52 +190,5 @@ class RedisLimits:
     async def usage(self, sender: SenderLimits) -> Usage:
         """What is taken now; for people, not for decisions. Raises EpochLost when the pool is not built."""
         status, *answer = await self._scripts.usage(self._keys(sender.pool), sender.sender_id)
-        _stand(status, sender.pool)
-        used, limit, next_ms, rate, level, reason, hold_until_ms, detail = answer
-        return Usage(
-            reach_used=used,
-            reach_limit=None if limit < 0 else limit,
-            reach_next=None if next_ms < 0 else from_ms(next_ms),
-            rate=Rate(rate),
-            rate_level=level,
-            hold=_hold(reason, hold_until_ms, detail),
-        )
-
-
-def _stand(status: int, pool: PoolKey, turn_id: TurnId | None = None) -> None:
-    """Raise what a script's status means: 1 fine, 0 another memory, -1 a reaped turn."""
-    if status == 0:
-        raise EpochLost(
-            f"the limits of pool {pool!r} are not (or no longer) in Redis", hint="rebuild the pool"
-        )
-    if status < 0:
-        raise LeaseLost(f"turn {turn_id} was reaped; nothing is granted to it any more")
-
-
-def _granted(
-    asks: Sequence[Ask], go: Sequence[int], usual: tuple[int, int, int], tokens: Sequence[int]
-) -> Sequence[Granted]:
-    """Who goes, with the usual token (until, before by sender, before by pool) or the one in `tokens`."""
-    fields = iter(tokens)
-    special = {position: ends for position, *ends in zip(fields, fields, fields, fields, strict=True)}
-    granted: list[Granted] = []
-    for position in go:
-        ask = asks[position - 1]
-        until_ms, before_sender_ms, before_pool_ms = special.get(position, usual)
-        token = ReachToken(ask.person, until_ms, before_sender_ms, before_pool_ms) if until_ms else None
-        granted.append(Granted(ask.message_id, ask.person, token))
-    return tuple(granted)
-
-
-def _waits(asks: Sequence[Ask], waits: Sequence[int]) -> Sequence[Wait]:
-    fields = iter(waits)
-    return tuple(
-        Wait(asks[position - 1].message_id, HoldReason.PAIR, from_ms(until_ms))
-        for position, until_ms in zip(fields, fields, strict=True)
-    )
-
-
-def _hold(reason: bytes | str, until_ms: int, detail: bytes | str) -> Hold | None:
-    if not reason:
-        return None
-    return Hold(HoldReason(text(reason)), None if until_ms == _NEVER_MS else from_ms(until_ms), text(detail))
+        stand(status, sender.pool)
+        return usage_of(sender, answer)

@@ -4,6 +4,13 @@ Until `commit` has written the epoch, every grant raises EpochLost: nothing is g
 limits and the people of the last day come from the ledger; rate buckets begin empty, which is slower for one burst
 and never too fast; pair debts are forgotten, Meta's own refusal (131056) stands behind them.
 A chunk can be written twice, in any order and beside running grants, because a token's end only ever moves up.
+
+A memory counts as lost also where another server process than its builder answers: after a restart, or a fail-over to
+a replica, which may lack the last writes however whole it looks. What a fail-over brought back of tokens that were
+given back meanwhile stays taken until its time, which is the safe side.
+What cannot be noticed: a server that loses writes and remains the same process, or one that is cut off and goes on
+granting to those who still reach it while another takes its place (`min-replicas-to-write` bounds that). What such a
+server granted and the ledger had not yet written down when the other one was rebuilt is missing there.
 """
 
 from __future__ import annotations
@@ -16,7 +23,8 @@ from dispatcher.domain.errors import EpochLost
 from dispatcher.domain.grant import Reached, SenderLimits
 from dispatcher.domain.ids import Epoch, SenderId
 from dispatcher.limits.keys import PoolKeys
-from dispatcher.limits.scripts import Argument, Scripts
+from dispatcher.limits.run import Argument
+from dispatcher.limits.scripts import Scripts
 from dispatcher.limits.times import to_ms
 
 

@@ -1,85 +1,26 @@
-"""One typed signature per Lua script, and the one way to run them.
+"""One typed signature per Lua script.
 
-Knows keys, argument order and what Redis can fail with; what the numbers mean is left to `limits.py`.
-Every call is one round trip within `timeout`. When it fails, the server may still have run the script, because only
-the answer was lost: then tokens are spent that nobody uses, which is the safe side.
+Knows keys and the order of arguments; what the numbers mean is left to `limits.py`, how a script is run to `run.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
-from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import (
-    AskError,
-    ClusterError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    ResponseError,
-    TryAgainError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
-from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.grant import Ask, Granted, ReachToken, SenderLimits, TurnPass
-from dispatcher.domain.ids import Epoch, LaneId, SenderId, TurnId
+from dispatcher.domain.ids import Epoch, LaneId, PersonKey, SenderId, TurnId
 from dispatcher.limits.keys import IDLE, REBUILD, TURN, PoolKeys
-
-Client: TypeAlias = "Redis | RedisCluster"
-Argument: TypeAlias = "str | int"
-
-_SILENT = (
-    OSError,  # TimeoutError too
-    RedisConnectionError,  # a server that is loading too
-    RedisTimeoutError,
-    RedisClusterException,
-    ClusterError,
-    AskError,  # MovedError too: the cluster is being rearranged
-    TryAgainError,
-    ReadOnlyError,  # a replica, just after a fail-over
-    OutOfMemoryError,
-)
-_UNABLE = frozenset(["BUSY", "CLUSTERDOWN", "MASTERDOWN", "MISCONF", "NOREPLICAS", "TRYAGAIN", "UNKILLABLE"])
-"""First words of other errors by which a server says that it cannot work now. The rest are faults of ours."""
-
-
-def in_ms(span: timedelta) -> int:
-    """Whole milliseconds of a span."""
-    return span // timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script's text and the name by which a server caches it."""
-
-    text: str
-    sha: str
-
-
-@cache
-def load(name: str) -> Script:
-    """Read `lua/<name>.lua`, with `common.lua` before it."""
-    folder = files("dispatcher.limits") / "lua"
-    text = (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+from dispatcher.limits.run import Argument, Client, Runner, text
+from dispatcher.limits.times import in_ms
 
 
 class Scripts:
     """The scripts on one server or cluster. Answers are lists of integers and bytes, as each script's head says."""
 
     def __init__(self, redis: Client, *, timeout: timedelta, now_ms: Callable[[], int] | None) -> None:
-        self._redis = redis
-        self._timeout_s = timeout.total_seconds()
+        self._run = Runner(redis, timeout).run
         self._now_ms = now_ms
         self._idle_ms = in_ms(IDLE)
         self._turn_ms = in_ms(TURN)
@@ -87,23 +28,6 @@ class Scripts:
 
     def _now(self) -> Argument:
         return "" if self._now_ms is None else self._now_ms()
-
-    async def _run(self, name: str, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        script = load(name)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                try:
-                    return await self._redis.evalsha(script.sha, len(keys), *keys, *arguments)  # type: ignore[misc, arg-type]
-                except NoScriptError:  # the first call, or a server that was restarted; EVAL also caches
-                    return await self._redis.eval(script.text, len(keys), *keys, *arguments)  # type: ignore[misc, arg-type]
-        except _SILENT as error:
-            raise LimitsUnavailable(
-                f"Redis did not answer {name}: {error or type(error).__name__}"
-            ) from error
-        except ResponseError as error:
-            if str(error).partition(" ")[0] in _UNABLE:
-                raise LimitsUnavailable(f"Redis cannot run {name} now: {error}") from error
-            raise
 
     async def open_turn(self, keys: PoolKeys, sender_id: SenderId, turn_id: TurnId) -> list[Any]:
         """See open_turn.lua."""
@@ -120,6 +44,7 @@ class Scripts:
         day_ms: int,
         pair_interval_ms: int,
         pair_burst: int,
+        is_reply: bool,
     ) -> list[Any]:
         """See grant.lua."""
         sender_id = turn.sender_id
@@ -133,7 +58,9 @@ class Scripts:
             keys.pairs(sender_id),
             keys.hungry(sender_id),
             keys.served(sender_id),
+            keys.barred(sender_id),
         )
+        ids, people, costs = zip(*asks, strict=True)
         arguments = (
             self._now(),
             turn.epoch,
@@ -143,12 +70,13 @@ class Scripts:
             pair_interval_ms,
             pair_burst,
             self._idle_ms,
+            int(is_reply),
             # why joined: redis-py needs about 1 µs per argument, Lua a fifth of that to split them again
-            "".join(["1" if ask.costs_reach else "0" for ask in asks]),
-            " ".join([str(ask.message_id) for ask in asks]),
-            " ".join([ask.person for ask in asks]),
+            "".join(["1" if each else "0" for each in costs]),
+            " ".join(map(str, ids)),
+            " ".join(people),
         )
-        answer: list[Any] = await self._run("grant", names, arguments)
+        answer: list[Any] = await self._run("grant", names, arguments, if_unknown=(1,))
         return answer
 
     async def give_back(
@@ -199,7 +127,7 @@ class Scripts:
 
     async def reap(self, keys: PoolKeys, turn_id: TurnId) -> list[Any]:
         """See reap.lua."""
-        names = (keys.handed(turn_id), keys.reaped(turn_id))
+        names = (keys.pool, keys.handed(turn_id), keys.reaped(turn_id))
         answer: list[Any] = await self._run("reap", names, (self._turn_ms,))
         return answer
 
@@ -221,6 +149,26 @@ class Scripts:
         sender_id = sender.sender_id
         names = (keys.pool, keys.sender(sender_id), keys.sender_reach(sender_id), keys.reach)
         await self._run("sender", names, arguments)
+
+    async def slow_down(
+        self, keys: PoolKeys, sender_id: SenderId, granted_at_ms: int | None, cause: str
+    ) -> bool:
+        """See slow_down.lua."""
+        granted_at = "" if granted_at_ms is None else granted_at_ms
+        arguments = (self._now(), granted_at, cause, self._idle_ms)
+        return bool(await self._run("slow_down", (keys.sender(sender_id),), arguments))
+
+    async def count_inbound(self, keys: PoolKeys, sender_id: SenderId, messages: int) -> None:
+        """See count_inbound.lua."""
+        arguments = (self._now(), messages, self._idle_ms)
+        await self._run("count_inbound", (keys.sender(sender_id),), arguments)
+
+    async def back_off_pair(
+        self, keys: PoolKeys, sender_id: SenderId, person: PersonKey, until_ms: int
+    ) -> None:
+        """See back_off_pair.lua."""
+        arguments = (self._now(), person, until_ms, self._idle_ms)
+        await self._run("back_off_pair", (keys.barred(sender_id),), arguments)
 
     async def usage(self, keys: PoolKeys, sender_id: SenderId) -> list[Any]:
         """See usage.lua."""
@@ -255,11 +203,6 @@ class Scripts:
         names = (keys.pool, keys.rebuild(mark), *(keys.sender(sender_id) for sender_id, _ in written))
         arguments = (self._now(), epoch, self._idle_ms, day_ms, *(int(counted) for _, counted in written))
         return _epoch(await self._run("rebuild_commit", names, arguments))
-
-
-def text(answer: bytes | str) -> str:
-    """A string of an answer, whether or not the client decodes."""
-    return answer.decode() if isinstance(answer, bytes) else answer
 
 
 def _epoch(answer: bytes | str) -> Epoch | None:

@@ -16,3 +16,8 @@ def to_ms(at: datetime) -> int:
 def from_ms(ms: int) -> datetime:
     """Aware UTC."""
     return _START + ms * _MS
+
+
+def in_ms(span: timedelta) -> int:
+    """Whole milliseconds of a span."""
+    return span // _MS

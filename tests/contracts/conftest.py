@@ -3,34 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
+from limits_builders import ManualMs
 from redis.asyncio import Redis
 
 from dispatcher.embedded import EmbeddedValkey
 from dispatcher.limits import RedisLimits
-
-
-class ManualMs:
-    """Milliseconds since 1970 that pass only when told to."""
-
-    def __init__(self) -> None:
-        self.ms = 1_700_000_000_000
-
-    def __call__(self) -> int:
-        return self.ms
-
-    @property
-    def now(self) -> datetime:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.ms)
-
-    def passes(self, span: timedelta) -> None:
-        self.ms += span // timedelta(milliseconds=1)
-
-    def reaches(self, at: datetime) -> None:
-        self.passes(at - self.now)
 
 
 @pytest.fixture(scope="session")

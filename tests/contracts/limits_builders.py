@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
-
-from conftest import ManualMs
 
 from dispatcher.domain.grant import Ask, Grant, Reached, SenderLimits, TurnPass
 from dispatcher.domain.hold import Hold, HoldReason
@@ -19,6 +17,26 @@ POOL = PoolKey("portfolio-1")
 DAY = timedelta(hours=24)
 MS = timedelta(milliseconds=1)
 ids = count(1)
+
+
+class ManualMs:
+    """Milliseconds since 1970 that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.ms = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+    @property
+    def now(self) -> datetime:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.ms)
+
+    def passes(self, span: timedelta) -> None:
+        self.ms += span // timedelta(milliseconds=1)
+
+    def reaches(self, at: datetime) -> None:
+        self.passes(at - self.now)
 
 
 def a_sender(

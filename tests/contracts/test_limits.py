@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import ManualMs
 from limits_builders import (
     DAY,
     MS,
     POOL,
+    ManualMs,
     a_full_bucket,
     a_sender,
     a_turn,

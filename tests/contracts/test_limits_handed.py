@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import ManualMs
 from limits_builders import (
     DAY,
     POOL,
+    ManualMs,
     a_full_bucket,
     a_sender,
     a_turn,

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 import pytest
-from conftest import ManualMs
 from fakeredis import FakeAsyncRedis, FakeServer
 from limits_builders import (
     DAY,
     POOL,
+    ManualMs,
     a_full_bucket,
     a_sender,
     a_turn,

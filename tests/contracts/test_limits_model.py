@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from conftest import ManualMs
 from fakeredis import FakeAsyncRedis, FakeServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from limits_builders import ManualMs
 from limits_model import LimitsModel
 
 from dispatcher.domain.errors import EpochLost

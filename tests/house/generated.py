@@ -14,8 +14,8 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum, StrEnum
-from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from dispatcher.cli.output import ExitCode
 from dispatcher.domain import campaign, message
@@ -28,15 +28,18 @@ from dispatcher.domain.sender import (
     Lifecycle,
     SenderStatus,
 )
-from dispatcher.domain.verdict import Verdict, VerdictKind
-from dispatcher.domain.verdict_table import LEGACY_CODES, TABLE, Row
-from dispatcher.sandbox import Fault, Sandbox, SandboxWorld, ViolationKind
-from dispatcher.sandbox.behaviour import Behaviour
+from dispatcher.domain.verdict_table import LEGACY_CODES, TABLE, Lift, Scope, VerdictKind
+from dispatcher.sandbox import Behaviour, Fault, SandboxWorld, ViolationKind
+from dispatcher.sandbox.behaviour import Dice
+from dispatcher.sandbox.console import Console
+from dispatcher.sandbox.judge import Judge
+from dispatcher.sandbox.record import Record
 from dispatcher.settings import Settings
 from dispatcher.telemetry import Events
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+State = TypeVar("State", bound=StrEnum)
 _SECTION = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL)
 
 
@@ -78,14 +81,16 @@ def members(enum: type[Enum]) -> Iterable[tuple[Enum, str]]:
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
 
 
 def _code(value: object) -> str:
     return f"`{value}`"
 
 
-def _diagram(first: StrEnum, moves: Mapping[StrEnum, frozenset[StrEnum]]) -> str:
+def _diagram(first: State, moves: Mapping[State, frozenset[State]]) -> str:
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
     for state, following in moves.items():
         lines += [f"    {state} --> {each}" for each in sorted(following)]
@@ -109,41 +114,26 @@ def _codes(codes: int | range) -> str:
 
 
 def _verdicts() -> str:
-    def kind_of(row: Row) -> VerdictKind:
-        return row[1]
-
+    sources = list(dict.fromkeys(row[-1] for row in TABLE))
     parts = []
-    meanings = dict(members(VerdictKind))
-    order = list(VerdictKind)
-    rows = sorted(TABLE, key=lambda row: order.index(kind_of(row)))
-    for kind, group in groupby(rows, kind_of):
-        parts += [f"### {kind}", meanings[kind]]
+    for kind, meaning in members(VerdictKind):
+        rows = [row for row in TABLE if row[1] is kind]
+        parts += [f"### {kind.value}", meaning]
         parts.append(
             table(
-                ("code", "means", "reaches", "rests", "ended by", "source, read"),
+                ("code", "means", "reaches", "rests", "ended by", "source"),
                 (
-                    (_codes(codes), reason, scope, _wait(wait), lift, f"{_page(source.address)}, {source.read}")
-                    for codes, _, scope, wait, lift, reason, source in group
+                    (_codes(codes), reason, scope, _wait(wait), lift, f"({sources.index(source) + 1})")
+                    for codes, _, scope, wait, lift, reason, source in rows
                 ),
             )
         )
-    return "\n\n".join(parts)
-
-
-def _page(address: str) -> str:
-    """A link where the address is one; a repository with a file is named as it stands."""
-    place, *file = address.split(" ")
-    name = "Meta, Error codes" if "error-codes" in place else place.rsplit("/", 2)[-2] + "/" + place.rsplit("/", 1)[-1]
-    return f"[{' '.join([name, *file])}]({place})"
+    listed = (f"{number}. {each.address}, read {each.read}" for number, each in enumerate(sources, 1))
+    return "\n\n".join([*parts, "### Sources", "\n".join(listed)])
 
 
 def _legacy() -> str:
     return table(("old code", "read as"), LEGACY_CODES.items())
-
-
-def _verdict_words() -> str:
-    docs = docs_of(Verdict)
-    return table(("part of a row", "says"), ((_code(n), docs[n]) for n in ("wait", "lift", "reason", "source")))
 
 
 def _may_send(status: SenderStatus) -> str:
@@ -159,14 +149,18 @@ def _metrics() -> str:
     return table(
         ("metric", "counts", "labels"),
         (
-            (_code(f"{m.name}_total" if m.type == "counter" else m.name), m.documentation, ", ".join(_labels(m.name)))
+            (
+                _code(f"{m.name}_total" if m.type == "counter" else m.name),
+                m.documentation,
+                ", ".join(_labels(m.name)),
+            )
             for m in metrics
         ),
     )
 
 
 def _labels(name: str) -> Sequence[str]:
-    collectors = Events().registry._names_to_collectors  # noqa: SLF001 - labels without samples are told nowhere else
+    collectors = Events().registry._names_to_collectors
     return list(getattr(collectors[name], "_labelnames", ()))
 
 
@@ -190,12 +184,13 @@ def _settings() -> str:
 
 
 def _console() -> str:
-    routes = Sandbox(SandboxWorld(), Behaviour()).console.routes
+    world = SandboxWorld()
+    routes = Console(world, Judge(world, Record(), lambda: 0), Dice(Behaviour(), None)).routes
     return table(
         ("request", "does"),
         (
             (
-                _code(f"{'/'.join(sorted((route.methods or set()) - {'HEAD'}))} {route.path}"),
+                _code(f"{min((route.methods or set()) - {'HEAD'})} {route.path}"),
                 " ".join((route.endpoint.__doc__ or "").split()),
             )
             for route in routes
@@ -215,10 +210,14 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "unsure-policies": _vocabulary(campaign.UnsurePolicy, ("policy", "meaning")),
     "holds": lambda: table(
         ("reason", "means", "ended by"),
-        ((_code(reason.value), text, LIFTED_BY[HoldReason(reason.value)]) for reason, text in members(HoldReason)),
+        (
+            (_code(reason.value), text, LIFTED_BY[HoldReason(reason.value)])
+            for reason, text in members(HoldReason)
+        ),
     ),
     "verdicts": _verdicts,
-    "verdict-words": _verdict_words,
+    "verdict-scopes": _vocabulary(Scope, ("reaches", "meaning")),
+    "verdict-lifts": _vocabulary(Lift, ("ended by", "meaning")),
     "legacy-codes": _legacy,
     "sender-statuses": lambda: table(
         ("status", "means", "may send?"),

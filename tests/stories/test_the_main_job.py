@@ -5,14 +5,14 @@ Read these from top to bottom: each test is one idea, told in its docstring.
 
 from __future__ import annotations
 
-from dispatcher.domain.message import MessageState
-from dispatcher.domain.phone import comparison_key
-from dispatcher.domain.sender import SenderStatus
-from dispatcher.domain.ids import PersonKey
-from dispatcher.engine.audience import open_audience
-from dispatcher.engine.campaigns import Plan
 from support.builders import MAPPING, a_phone, write_audience
 from support.world import World
+
+from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.message import MessageState
+from dispatcher.domain.phone import comparison_key
+from dispatcher.engine.audience import open_audience
+from dispatcher.engine.campaigns import Plan
 
 
 async def test_a_campaign_from_a_file_reaches_its_people(world: World) -> None:
@@ -20,7 +20,9 @@ async def test_a_campaign_from_a_file_reaches_its_people(world: World) -> None:
     await world.a_sender("harbour")
     await world.a_sender("quay")
     opted_out, has_left, too_long = a_phone(1), a_phone(2), a_phone(3)
-    await world.app.senders.suppress([(PersonKey(comparison_key(opted_out)), opted_out)], "opted_out", "a list")
+    await world.app.senders.suppress(
+        [(PersonKey(comparison_key(opted_out)), opted_out)], "opted_out", "a list"
+    )
     await world.meta.opted_out([has_left])
     rows = [(a_phone(n), f"Name {n}", f"{n} %") for n in range(4, 120)]
     rows += [

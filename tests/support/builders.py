@@ -6,18 +6,21 @@ import csv
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.audience import Row
+from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
 from dispatcher.domain.content import Column, SlotMapping
+from dispatcher.domain.ids import CampaignId, SenderId
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
-from dispatcher.domain.ids import SenderId
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 
 COLUMNS = ("phone", "first_name", "discount")
 MAPPING = SlotMapping((("body.1", Column("first_name")), ("body.2", Column("discount"))))
+NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 TOKEN_VARIABLE = "SANDBOX_TOKEN"
 _numbers = itertools.count(1)
 
@@ -47,6 +50,27 @@ def a_sender(name: str = "harbour", **fields: Any) -> Sender:
         "origin": "platform",
     }
     return Sender(name=name, **{**values, **fields})
+
+
+def an_order(state: CampaignState = CampaignState.RUNNING, deadline: datetime | None = None) -> Campaign:
+    """A campaign as its owner ordered it, without a ledger."""
+    return Campaign(
+        id=CampaignId(1),
+        name="autumn",
+        state=state,
+        template="autumn",
+        language="en_US",
+        senders=[SenderId(1)],
+        mapping=MAPPING,
+        columns=MAPPING.columns,
+        weight=1,
+        priority=0,
+        deadline=deadline,
+        unsure_policy=UnsurePolicy.GIVE_UP,
+        created_at=NOON,
+        started_at=NOON,
+        finished_at=None,
+    )
 
 
 @dataclass(slots=True)

@@ -23,9 +23,7 @@ async def worker_processes(
     environment = {**os.environ, **settings.environment(), "DISPATCHER_LOG_LEVEL": "info"}
     with log.open("ab") as output:
         running = [
-            Leash(
-                [sys.executable, "-m", "workers", role], env=environment, output=output, grace=STOP_WITHIN
-            )
+            Leash([sys.executable, "-m", "workers", role], env=environment, output=output, grace=STOP_WITHIN)
             for _ in range(n)
         ]
         try:
@@ -35,4 +33,4 @@ async def worker_processes(
                 process.send_signal(signal.SIGTERM)
             for process in running:
                 await asyncio.to_thread(process.stop)
-            sys.stdout.write(log.read_text())
+            sys.stdout.write(await asyncio.to_thread(log.read_text))

@@ -65,9 +65,7 @@ class World:
         campaign, _ = await self.app.import_audience(order, crowd)
         return await self.app.campaigns.start(campaign.id) if is_started else campaign
 
-    def workers(
-        self, n: int = 1, role: str = "all"
-    ) -> AbstractAsyncContextManager[Sequence[Leash]]:
+    def workers(self, n: int = 1, role: str = "all") -> AbstractAsyncContextManager[Sequence[Leash]]:
         """Worker processes on this world's servers."""
         return worker_processes(self.app.settings, n, role, log=self.folder / "workers.log")
 
@@ -118,9 +116,7 @@ class World:
                     case MessageState.ACCEPTED:
                         assert there is not None, f"{row} never arrived"
                         assert (there.wamid, there.person) == (row["wamid"], row["phone"])
-                        assert there.token == Token(
-                            self.instance, campaign.id, message_id, row["attempt"]
-                        )
+                        assert there.token == Token(self.instance, campaign.id, message_id, row["attempt"])
                     case MessageState.UNSURE:
                         pass
                     case _:

@@ -34,6 +34,7 @@ UPDATE messages
 SET state = 'suppressed', reason = 'suppressed: ' || suppressions.reason
 FROM suppressions
 WHERE messages.campaign_id = $1 AND messages.person_key = suppressions.person_key AND messages.state = 'pending'
+    AND (suppressions.until IS NULL OR suppressions.until > ledger_now())
 
 -- name: finish
 UPDATE campaigns SET audience = $2, suppressed = $3, rejected = $4 WHERE id = $1

@@ -42,6 +42,22 @@ WHERE (until IS NULL OR until > ledger_now())
        OR (scope = 'template' AND starts_with(key, $2::text || '/')))
 ORDER BY since
 
+-- name: binding_holds
+-- What stands in the way of one template from one sender; as the turn asks it.
+SELECT reason, until, detail
+FROM holds
+WHERE (until IS NULL OR until > ledger_now())
+  AND (scope, key) IN (
+    ('sender', $1::text), ('account', $2::text), ('portfolio', $3::text), ('template', $4::text))
+
+-- name: held_senders
+-- Holds in force and whom they hold altogether; a sender stands here once for each.
+SELECT s.id AS sender_id, h.reason, h.until, h.detail
+FROM holds h
+JOIN senders s ON (h.scope, h.key) IN (
+    ('sender', s.id::text), ('account', s.waba_id), ('portfolio', coalesce(s.portfolio_id, s.id::text)))
+WHERE h.until IS NULL OR h.until > ledger_now()
+
 -- name: lift_holds
 DELETE FROM holds
 WHERE (scope, key) IN (('sender', $1::text), ('account', $2::text), ('portfolio', $3::text))
@@ -71,13 +87,19 @@ SELECT waba_id, body, synced_at FROM templates ORDER BY waba_id, name, language
 SELECT body FROM templates WHERE waba_id = $1 AND name = $2 AND language = $3
 
 -- name: add_suppressions
+-- An entry that would have ended by itself is replaced by one that does not.
 INSERT INTO suppressions (person_key, person, reason, source)
-SELECT k, p, $3, $4 FROM unnest($1::text[], $2::text[]) AS s (k, p)
-ON CONFLICT (person_key) DO NOTHING
+SELECT DISTINCT ON (k) k, p, $3, $4 FROM unnest($1::text[], $2::text[]) AS s (k, p)
+ON CONFLICT (person_key) DO UPDATE
+SET reason = excluded.reason, source = excluded.source, until = NULL, at = ledger_now()
+WHERE suppressions.until IS NOT NULL
 RETURNING person_key
 
 -- name: remove_suppressions
 DELETE FROM suppressions WHERE person_key = ANY ($1::text[]) RETURNING person_key
 
 -- name: all_suppressions
-SELECT person, reason, source, at FROM suppressions ORDER BY at, person
+SELECT person, reason, source, at, until
+FROM suppressions
+WHERE until IS NULL OR until > ledger_now()
+ORDER BY at, person

@@ -40,17 +40,20 @@ RETURNING c.state
 -- name: claim
 -- Lease the next pending messages to a turn, in order of their time and then of their place in the file.
 --
--- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many.
+-- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many, $6 whether it is marketing.
 -- Always answers at least one row: without a lane the turn was reaped and nothing was claimed; without an id
 -- nothing is free to be claimed now.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
--- People who were suppressed since the import leave here, before any token is spent on them.
+-- People who were suppressed since the import leave here, before any token is spent on them; people who had too
+-- much marketing are parked until their time comes.
 WITH mine AS (
     SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 FOR UPDATE
 ), next AS (
-    SELECT m.id, p.reason AS suppression
+    SELECT m.id, s.reason AS suppression,
+        CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > ledger_now() THEN p.marketing_after END AS cools_until
     FROM messages m
-    LEFT JOIN suppressions p ON p.person_key = m.person_key
+    LEFT JOIN suppressions s ON s.person_key = m.person_key AND (s.until IS NULL OR s.until > ledger_now())
+    LEFT JOIN people p ON p.person_key = m.person_key
     WHERE EXISTS (SELECT FROM mine)
       AND m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
     ORDER BY m.not_before, m.id
@@ -58,12 +61,17 @@ WITH mine AS (
     FOR UPDATE OF m SKIP LOCKED
 ), taken AS (
     UPDATE messages m
-    SET state = CASE WHEN next.suppression IS NULL THEN 'claimed' ELSE 'suppressed' END,
-        reason = 'suppressed: ' || next.suppression,
-        not_before = '-infinity',
+    SET state = CASE
+            WHEN next.suppression IS NOT NULL THEN 'suppressed'
+            WHEN next.cools_until IS NOT NULL THEN 'pending'
+            ELSE 'claimed' END,
+        reason = CASE
+            WHEN next.suppression IS NOT NULL THEN 'suppressed: ' || next.suppression
+            WHEN next.cools_until IS NOT NULL THEN 'person_cooldown' END,
+        not_before = coalesce(next.cools_until, '-infinity'),
         claim_id = $3,
         sender_id = $4,
-        attempt = m.attempt + CASE WHEN next.suppression IS NULL THEN 1 ELSE 0 END
+        attempt = m.attempt + CASE WHEN coalesce(next.suppression, next.cools_until::text) IS NULL THEN 1 ELSE 0 END
     FROM next
     WHERE m.campaign_id = $1 AND m.id = next.id
     RETURNING m.id, m.person, m.person_key, m.params, m.attempt, m.state
@@ -89,7 +97,10 @@ ORDER BY taken.id
 -- $1 campaign, $2 lane, $3 turn, then one array per column of the outcomes.
 -- An outcome that is not ours any more (the turn was reaped meanwhile) changes nothing here; see settle_late.
 -- A message that goes back without having been posted gets its attempt back.
-WITH outcome AS (
+-- The lane is locked before the messages, as a reaping does it: a worker that wakes up late meets one, and neither fails.
+WITH locked AS (
+    SELECT FROM lanes WHERE id = $2 FOR UPDATE
+), outcome AS (
     SELECT *
     FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[], $10::timestamptz[],
         $11::boolean[]) AS o (id, state, wamid, code, reason, detail, not_before, posted)
@@ -104,7 +115,8 @@ WITH outcome AS (
         posted_at = CASE WHEN o.posted AND o.state IN ('accepted', 'unsure') THEN ledger_now() END,
         attempt = m.attempt - CASE WHEN o.state = 'pending' AND NOT o.posted THEN 1 ELSE 0 END
     FROM outcome o
-    WHERE m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'claimed'
+    WHERE EXISTS (SELECT FROM locked)
+      AND m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'claimed'
     RETURNING m.id, m.state
 ), counted AS (
     SELECT count(*) AS settled,
@@ -125,7 +137,9 @@ SELECT settled FROM counted
 
 -- name: settle_late
 -- Our own answer came after the turn was reaped: the truth replaces what was recorded as unsure.
-WITH outcome AS (
+WITH locked AS (
+    SELECT FROM lanes WHERE id = $2 FOR UPDATE
+), outcome AS (
     SELECT *
     FROM unnest($4::bigint[], $5::text[], $6::text[], $7::int[], $8::text[], $9::text[])
         AS o (id, state, wamid, code, reason, detail)
@@ -134,7 +148,8 @@ WITH outcome AS (
     UPDATE messages m
     SET state = o.state, wamid = o.wamid, code = o.code, reason = o.reason, detail = o.detail
     FROM outcome o
-    WHERE m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'unsure'
+    WHERE EXISTS (SELECT FROM locked)
+      AND m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'unsure'
     RETURNING m.state
 ), counted AS (
     SELECT count(*) AS settled,
@@ -180,6 +195,15 @@ RETURNING generation, next_at
 UPDATE lanes
 SET next_at = ledger_now()
 WHERE campaign_id = $1 AND id <> $2 AND turn_id IS NULL AND next_at IS NULL AND hold_reason IS NULL
+
+-- name: stay_awake
+-- A lane that has just ended with nobody left looks once more: another may have given people back meanwhile, too
+-- late for this one to see and too early to find it idle.
+UPDATE lanes
+SET next_at = ledger_now()
+WHERE id = $1 AND turn_id IS NULL AND next_at IS NULL AND hold_reason IS NULL
+  AND EXISTS (SELECT FROM messages WHERE campaign_id = $2 AND state = 'pending')
+RETURNING next_at
 
 -- name: earliest_pending
 -- When the next message of a campaign is free; NULL when none is pending.
@@ -235,11 +259,12 @@ WITH reaped AS (
 SELECT reaped, unsure FROM counted
 
 -- name: due_lanes
--- Lanes of running campaigns whose time has come and that no turn holds.
+-- Lanes whose time has come and that no turn holds. Those of a cancelled campaign, too: people whom a dying turn
+-- gave back after the order are dropped by the next one.
 SELECT l.id, l.generation
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id
-WHERE c.state = 'running' AND l.turn_id IS NULL AND l.next_at <= ledger_now()
+WHERE c.state IN ('running', 'cancelled') AND l.turn_id IS NULL AND l.next_at <= ledger_now()
 ORDER BY c.priority DESC, l.next_at
 
 -- name: put_hold
@@ -251,10 +276,46 @@ SET until = CASE WHEN holds.until IS NULL OR excluded.until IS NULL THEN NULL
         ELSE greatest(holds.until, excluded.until) END,
     detail = excluded.detail, code = excluded.code
 
+-- name: senders_in_scope
+-- Whom a hold holds altogether; a template's holds nobody's other templates.
+SELECT *
+FROM senders
+WHERE CASE $1
+    WHEN 'sender' THEN id::text = $2
+    WHEN 'account' THEN waba_id = $2
+    WHEN 'portfolio' THEN coalesce(portfolio_id, id::text) = $2
+    ELSE false
+END
+
 -- name: suppress
-INSERT INTO suppressions (person_key, person, reason, source)
-VALUES ($1, $2, $3, $4)
-ON CONFLICT (person_key) DO NOTHING
+-- An entry without an end stays as it is; one with an end may be prolonged.
+INSERT INTO suppressions (person_key, person, reason, source, until)
+VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (person_key) DO UPDATE
+SET reason = excluded.reason, source = excluded.source, until = excluded.until, at = ledger_now()
+WHERE suppressions.until IS NOT NULL
+
+-- name: cool_down
+-- Meta does not want this person to get marketing now. $2: how long the first time, doubled each time up to $3;
+-- a month after the last time it begins anew.
+INSERT INTO people AS p (person_key, marketing_after, marketing_refusals)
+VALUES ($1, ledger_now() + $2::interval, 1)
+ON CONFLICT (person_key) DO UPDATE
+SET marketing_refusals = CASE
+        WHEN p.marketing_after < ledger_now() - interval '30 days' THEN 1
+        ELSE least(p.marketing_refusals + 1, 30) END,
+    marketing_after = ledger_now() + CASE
+        WHEN p.marketing_after < ledger_now() - interval '30 days' THEN $2::interval
+        ELSE least($3::interval, $2::interval * power(2, least(p.marketing_refusals, 20))) END,
+    changed_at = ledger_now()
+RETURNING marketing_after
+
+-- name: count_undeliverable
+INSERT INTO people AS p (person_key, undeliverable)
+VALUES ($1, 1)
+ON CONFLICT (person_key) DO UPDATE
+SET undeliverable = least(p.undeliverable + 1, 30), changed_at = ledger_now()
+RETURNING undeliverable
 
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.

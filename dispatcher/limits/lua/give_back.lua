@@ -19,7 +19,7 @@ local day_ms, interval_ms, unposted, FIRST = tonumber(ARGV[5]), tonumber(ARGV[6]
 local pool, sender, handed, reach_sender, reach_pool = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local pairs_key, served = KEYS[6], KEYS[7]
 
-local s = redis.call('HMGET', sender, 'rate', 'burst', 'level', 'at')
+local s = redis.call('HMGET', sender, 'rate', 'burst', 'level', 'at', 'share', 'slowed_at')
 if not s[1] or redis.call('HGET', pool, 'epoch') ~= epoch then return 0 end
 
 local undone = 0
@@ -36,7 +36,9 @@ for i = FIRST, FIRST + 2 * unposted - 1, 2 do
 end
 if undone > 0 then
   local burst = tonumber(s[2])
-  local level = refill(tonumber(s[3]), tonumber(s[4]), now, tonumber(s[1]), burst)
+  local share, slowed_at = tonumber(s[5]), tonumber(s[6])
+  local level = refill(tonumber(s[3]), tonumber(s[4]), now, tonumber(s[1]), burst, share, slowed_at)
+  if slowed_at and slowed_at > now then redis.call('HSET', sender, 'slowed_at', now) end
   redis.call('HSET', sender, 'level', math.min(burst * MESSAGE, level + undone * MESSAGE), 'at', now)
   local units = redis.call('HGET', served, lane)
   if units then redis.call('HSET', served, lane, tonumber(units) - undone * step) end

@@ -4,11 +4,13 @@
 --       5 reach by sender (zset person -> end of token)               6 reach by pool (the same)
 --       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset lane -> hungry until)
 --       9 served (hash lane -> millionths of a message divided by weight)
+--       10 pairs that Meta refused (zset person -> until)
 -- ARGV  1 now_ms or ''  2 epoch of the pass  3 lane  4 weight >= 1  5 day_ms  6 pair interval_ms  7 pair burst
---       8 idle_ms: lifetime of unused memory
---       9 one digit per ask: 1 costs reach, 0 does not
---       10 message ids   11 people, distinct; each list joined by blanks, at most 500 long
--- Returns {1, reason, until_ms, detail, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
+--       8 idle_ms: lifetime of unused memory  9 1 for replies, 0 for a campaign
+--       10 one digit per ask: 1 costs reach, 0 does not
+--       11 message ids   12 people, distinct; each list joined by blanks, at most 500 long
+--       13 given (as 1) only where the server did not know this script: perhaps it is another one
+-- Returns {1, reason, until_ms, detail, now_ms, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
 --         reason '' = no hold; until_ms -1 = no time ends it;
 --         of the positions up to `walked` all may go but those in refused = {position, …}, for the tier,
 --         and in waits = {position, until_ms, …}, for the pair;
@@ -22,38 +24,54 @@
 --     holds more than `limit` people. Each end is later than the one it replaces, so that give_back can tell two grants
 --     of one millisecond apart. The sender's own tokens are always written, the pool's while it is the scope in force
 --     (sender.lua merges the one into the other when the scope changes).
---   * Rate. In any interval at most rate x time + burst; campaigns leave `reserve` messages in the bucket.
+--   * Rate. In any interval at most rate x time + burst, at the rate in force then. Campaigns leave a reserve in the
+--     bucket, which replies may take; a reply is never held up by a lane's share.
 --   * Pair. GCRA: one message per interval, `pair burst` at once, which is debt against later ones. The debt of a single
---     message follows from the end of its reach token and is not written a second time.
+--     message follows from the end of its reach token and is not written a second time. Nothing goes to a pair that
+--     Meta refused before its time.
 --   * A person refused for tier or pair costs no rate. A message that may go is in the handed set before we return.
 --   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first.
 --   * Lanes that want more than there is share by weight; a lane alone gets all (see `share`).
+--   * Nothing is granted on a memory that another server process has left. To ask for the server's name costs a tenth of
+--     a batch, so it is asked in the first grant of a pool after LOOK_MS, by the clock in the memory itself: what a
+--     restart or a fail-over brings back is as old as that took, and so the first grant after it does ask.
 
 local now, epoch, lane = clock(ARGV[1]), ARGV[2], ARGV[3]
 local step = math.max(1, math.floor(MESSAGE / tonumber(ARGV[4]))) -- what one message adds to `served`
 local day_ms, interval_ms, idle_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
 local tolerance_ms = (tonumber(ARGV[7]) - 1) * interval_ms
-local costs_digits = ARGV[9]
+local is_reply, costs_digits = ARGV[9] == '1', ARGV[10]
 local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local reach_sender, reach_pool, pairs_key, hungry, served = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
-local HUNGRY_GRACE_MS, SLICE_MS = 3000, 20
+local HUNGRY_GRACE_MS, SLICE_MS, LOOK_MS = 3000, 20, 100
 
 if redis.call('EXISTS', handed) == 0 then
   return {redis.call('EXISTS', reaped) == 1 and -1 or 0}
 end
 local s = redis.call('HMGET', sender, 'counted', 'rate', 'burst', 'reserve', 'limit', 'scope',
-  'hold', 'hold_until', 'hold_detail', 'level', 'at')
-if s[1] ~= epoch or redis.call('HGET', pool, 'epoch') ~= epoch then return {0} end
+  'hold', 'hold_until', 'hold_detail', 'level', 'at', 'share', 'slowed_at', 'inbound', 'inbound_at')
+local p = redis.call('HMGET', pool, 'epoch', 'looked_at')
+if s[1] ~= epoch or p[1] ~= epoch then return {0} end
+local looked_ms_ago = now - tonumber(p[2] or 0)
+if ARGV[13] or looked_ms_ago < 0 or looked_ms_ago >= LOOK_MS then
+  if not is_own_memory(pool) then return {0} end
+  redis.call('HSET', pool, 'looked_at', now)
+end
 local hold_until = tonumber(s[8])
 if s[7] ~= '' and (hold_until < 0 or hold_until > now) then
-  return {1, s[7], hold_until, s[9], 0, {}, {}, 0, 0, {}}
+  return {1, s[7], hold_until, s[9], now, 0, {}, {}, 0, 0, {}}
 end
-local rate, burst, limit = tonumber(s[2]), tonumber(s[3]), tonumber(s[5])
-local floor_units = tonumber(s[4]) * MESSAGE
-local level = refill(tonumber(s[10]), tonumber(s[11]), now, rate, burst)
+local nominal, burst, limit = tonumber(s[2]), tonumber(s[3]), tonumber(s[5])
+local slow_share, slowed_at = tonumber(s[12]), tonumber(s[13])
+local rate = slow_share and lowered(nominal, share_at(slow_share, slowed_at, now)) or nominal
+local level = refill(tonumber(s[10]), tonumber(s[11]), now, nominal, burst, slow_share, slowed_at)
+local floor_units = 0
+if not is_reply then
+  floor_units = reserve_for(tonumber(s[4]), burst, rate, tonumber(s[14]), tonumber(s[15]), now) * MESSAGE
+end
 
 local people, asked = {}, 0
-for person in string.gmatch(ARGV[11], '%S+') do
+for person in string.gmatch(ARGV[12], '%S+') do
   asked = asked + 1
   people[asked] = person
 end
@@ -68,15 +86,16 @@ end
 local portfolio = s[6] == 'portfolio'
 local scope = portfolio and reach_pool or reach_sender
 local by_sender, by_pool, arrivals = standing(reach_sender), portfolio and standing(reach_pool) or {}, standing(pairs_key)
+local barred = standing(KEYS[10])
 local known = portfolio and by_pool or by_sender
 local free = limit >= 0 and limit - redis.call('ZCARD', scope) or 0
 local implied_ms = interval_ms - day_ms -- from the end of a token to the arrival after its message
 
 -- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
--- least. A lane that was not hungry starts no lower than that one: idleness earns no credit.
+-- least. A lane that was not hungry starts no lower than that one: idleness earns no credit. Replies stand outside.
 redis.call('ZREMRANGEBYSCORE', hungry, '-inf', now)
 local was_hungry, least = false, nil
-for _, other in ipairs(redis.call('ZRANGE', hungry, 0, -1)) do
+for _, other in ipairs(is_reply and {} or redis.call('ZRANGE', hungry, 0, -1)) do
   if other == lane then
     was_hungry = true
   else
@@ -107,11 +126,12 @@ for i = 1, asked do
   local counts = costs and limit >= 0
   local arrival = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms
   if arrival and arrival <= now then arrival = nil end
+  local free_at = math.max(arrival and arrival - tolerance_ms or 0, tonumber(barred[i] or 0))
   if counts and not known[i] and free <= 0 then
     refused[#refused + 1] = i
-  elseif arrival and arrival - now > tolerance_ms then
+  elseif free_at > now then
     waits[#waits + 1] = i
-    waits[#waits + 1] = arrival - tolerance_ms
+    waits[#waits + 1] = free_at
   elseif granted >= share then
     short = 'fair_share'
     break
@@ -147,7 +167,7 @@ end
 -- Write down what was spent, the handed set first.
 if granted > 0 then
   local ids, position = {}, 0
-  for id in string.gmatch(ARGV[10], '%S+') do
+  for id in string.gmatch(ARGV[11], '%S+') do
     position = position + 1
     if goes[position] then ids[#ids + 1] = id end
   end
@@ -167,6 +187,7 @@ if r > 0 then
 end
 if uncounted then redis.call('HSET', pool, 'uncounted_until', day_end) end
 redis.call('HSET', sender, 'level', level, 'at', now)
+if slowed_at and slowed_at > now then redis.call('HSET', sender, 'slowed_at', now) end -- the clock was set back
 redis.call('PEXPIRE', sender, idle_ms)
 redis.call('PEXPIRE', pool, idle_ms)
 
@@ -190,7 +211,7 @@ elseif #refused > 0 then
   end
 end
 
-if short then
+if short and not is_reply then
   redis.call('ZADD', hungry, until_ms + HUNGRY_GRACE_MS, lane)
   redis.call('PEXPIRE', hungry, idle_ms)
 elseif was_hungry then
@@ -199,7 +220,7 @@ end
 if least then
   redis.call('HSET', served, lane, mine + granted * step)
   redis.call('PEXPIRE', served, idle_ms)
-else
+elseif not is_reply then
   redis.call('DEL', served) -- nobody to be fair to: history means nothing
 end
-return {1, reason, until_ms, '', walked, refused, waits, limit >= 0 and day_end or 0, uncounted_before, tokens}
+return {1, reason, until_ms, '', now, walked, refused, waits, limit >= 0 and day_end or 0, uncounted_before, tokens}

@@ -4,11 +4,14 @@
 -- ARGV  1 lifetime of the handed set, ms
 -- Returns {1, epoch}; {0} the pool, or this sender in it, must be rebuilt first; {-1} the turn was reaped already.
 --
--- Guarantees: the set holds the member '0', which is no message, so that "nothing handed" and "memory lost" differ.
+-- Guarantees: no turn begins on a memory that another server process has left. The set holds the member '@' + epoch,
+-- which is no message, so that reap can tell "nothing handed" from "memory lost" and from "memory of another epoch".
 
-if redis.call('EXISTS', KEYS[4]) == 1 then return {-1} end
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-if not epoch or redis.call('HGET', KEYS[2], 'counted') ~= epoch then return {0} end
-redis.call('SADD', KEYS[3], '0')
-redis.call('PEXPIRE', KEYS[3], ARGV[1])
+local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+
+if redis.call('EXISTS', reaped) == 1 then return {-1} end
+local epoch = is_own_memory(pool) and redis.call('HGET', pool, 'epoch')
+if not epoch or redis.call('HGET', sender, 'counted') ~= epoch then return {0} end
+redis.call('SADD', handed, '@' .. epoch)
+redis.call('PEXPIRE', handed, ARGV[1])
 return {1, epoch}

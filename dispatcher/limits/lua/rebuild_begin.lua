@@ -4,14 +4,17 @@
 -- ARGV  1 force: 1 = the memory cannot be trusted, end its epoch now  2 lifetime of the mark, ms
 -- Returns the epoch when pool and senders are all counted under it and nothing was forced, else ''.
 --
--- Guarantees: the mark vanishes with any loss of memory, so that a rebuild cannot finish upon a half-filled one.
+-- Guarantees: a memory that another server process has left is never taken for whole. The mark names the process, so
+-- that a rebuild cannot finish upon a half-filled memory after a loss, a restart or a fail-over on the way.
 
-local epoch = redis.call('HGET', KEYS[1], 'epoch')
-local whole = epoch and ARGV[1] ~= '1'
+local pool, mark = KEYS[1], KEYS[2]
+
+if ARGV[1] == '1' then redis.call('HDEL', pool, 'epoch') end
+local epoch = is_own_memory(pool) and redis.call('HGET', pool, 'epoch')
+local whole = epoch
 for i = 3, #KEYS do
   whole = whole and redis.call('HGET', KEYS[i], 'counted') == epoch
 end
 if whole then return epoch end
-if ARGV[1] == '1' then redis.call('HDEL', KEYS[1], 'epoch') end
-redis.call('SET', KEYS[2], '1', 'PX', ARGV[2])
+redis.call('SET', mark, server(), 'PX', ARGV[2])
 return ''

@@ -7,9 +7,14 @@
 -- Guarantees: of two rebuilds at once, the second joins the epoch of the first; both wrote the same people.
 -- A sender that got a limit while its people were left out stays uncounted and asks for another rebuild.
 
-local pool = KEYS[1]
-if redis.call('DEL', KEYS[2]) == 0 then return '' end
+local pool, mark = KEYS[1], KEYS[2]
+local here = server()
+
+if redis.call('GET', mark) ~= here then return '' end
+redis.call('DEL', mark)
+is_own_memory(pool) -- why: an epoch that another server process has left is not to be joined
 redis.call('HSETNX', pool, 'epoch', ARGV[2])
+redis.call('HSET', pool, 'server', here)
 local epoch = redis.call('HGET', pool, 'epoch')
 for i = 3, #KEYS do
   local written, limit = ARGV[i + 2] == '1', redis.call('HGET', KEYS[i], 'limit')

@@ -6,7 +6,10 @@
 --
 -- Guarantees: an end already known is never made earlier (GT), so rebuilds and grants may overlap.
 
-if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 0 then return 0 end
+local mark = KEYS[1]
+
+if redis.call('GET', mark) ~= server() then return 0 end
+redis.call('PEXPIRE', mark, ARGV[1])
 for i = 3, #ARGV, 2000 do -- Lua's stack holds about 8,000 arguments
   local last = math.min(i + 1999, #ARGV)
   redis.call('ZADD', KEYS[2], 'GT', unpack(ARGV, i, last))

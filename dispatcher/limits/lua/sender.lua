@@ -7,17 +7,20 @@
 -- Returns 1 when the sender can be granted from, 0 when its people must be counted first (see rebuild.py).
 --
 -- Guarantees: time that has passed is refilled at the old rate, never at the new one; a sender new to this memory
--- starts with an empty bucket. A change of scope to the portfolio adds the sender's tokens to the pool's (about 0.1 s
--- for 100,000 people); they are its own all along, so the way back needs nothing. People messaged under an unlimited tier were not counted: if there were any within
--- the day and from now on they matter (a limit, or another scope), the sender must be counted anew from the ledger.
+-- starts with an empty bucket, and so does one whose memory another server process has left. A rate that Meta made us
+-- halve stays halved. A change of scope to the portfolio adds the sender's tokens to the pool's (about 0.1 s for
+-- 100,000 people); they are its own all along, so the way back needs nothing. People messaged under an unlimited tier
+-- were not counted: if there were any within the day and from now on they matter (a limit, or another scope), the
+-- sender must be counted anew from the ledger.
 
 local now, rate, limit, scope = clock(ARGV[1]), tonumber(ARGV[2]), ARGV[5], ARGV[6]
 local pool, sender = KEYS[1], KEYS[2]
 
-local was = redis.call('HMGET', sender, 'rate', 'burst', 'level', 'at', 'limit', 'scope')
+local was = redis.call('HMGET', sender, 'rate', 'burst', 'level', 'at', 'limit', 'scope', 'share', 'slowed_at')
+local share, slowed_at = tonumber(was[7]), tonumber(was[8])
 local level = 0
-if was[1] then
-  level = refill(tonumber(was[3]), tonumber(was[4]), now, tonumber(was[1]), tonumber(was[2]))
+if was[1] and is_own_memory(pool) then
+  level = refill(tonumber(was[3]), tonumber(was[4]), now, tonumber(was[1]), tonumber(was[2]), share, slowed_at)
   local matters = limit ~= '-1' and (was[5] == '-1' or was[6] ~= scope)
   if matters and tonumber(redis.call('HGET', pool, 'uncounted_until') or 0) > now then
     redis.call('HDEL', sender, 'counted')
@@ -29,6 +32,7 @@ if was[1] then
 end
 redis.call('HSET', sender, 'rate', rate, 'burst', ARGV[3], 'reserve', ARGV[4], 'limit', limit, 'scope', scope,
   'hold', ARGV[7], 'hold_until', ARGV[8], 'hold_detail', ARGV[9], 'level', level, 'at', now)
+if slowed_at and slowed_at > now then redis.call('HSET', sender, 'slowed_at', now) end
 redis.call('PEXPIRE', sender, ARGV[10])
 local epoch = redis.call('HGET', pool, 'epoch')
 return epoch and redis.call('HGET', sender, 'counted') == epoch and 1 or 0

@@ -1,0 +1,588 @@
+"""The promises of the ports `Turns` and `CampaignBook`, held by the ledger on PostgreSQL.
+
+The first part goes through a turn's life; the second lets turns meet each other; the last lets a random story run
+against a plain model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.builders import a_phone
+from support.ledger import LEASE, RUN_OUT, Ledger
+
+from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.errors import Conflict, LeaseLost, NotSettled
+from dispatcher.domain.gate import HeldScope
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import LaneId, MessageId, PersonKey, PoolKey
+from dispatcher.domain.message import (
+    ClaimedMessage,
+    MessageState,
+    Outcome,
+    accepted,
+    again_later,
+    given_back,
+    refused,
+    unsure,
+)
+from dispatcher.ledger import campaigns as ledger_campaigns
+from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.turns import LedgerTurns
+from dispatcher.ports import DeadTurn, OpenedTurn
+
+SOON = timedelta(minutes=5)
+
+
+def later(span: timedelta = SOON) -> datetime:
+    return datetime.now(UTC) + span
+
+
+def as_dead(turn: OpenedTurn) -> DeadTurn:
+    return DeadTurn(turn.lane_id, turn.turn_id, turn.campaign.id, turn.sender.pool)
+
+
+def taken(message: ClaimedMessage) -> Outcome:
+    return accepted(message.id, f"wamid.{message.id}")
+
+
+async def settle_all(ledger: Ledger, turn: OpenedTurn, messages: Sequence[ClaimedMessage]) -> int:
+    return await ledger.turns.settle(turn, [taken(message) for message in messages])
+
+
+# A turn's life
+
+
+async def test_two_turns_cannot_hold_one_lane(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    opened = await asyncio.gather(
+        *(ledger.turns.open_turn(filled.lanes[0], f"worker {n}", LEASE) for n in range(4))
+    )
+    assert len([turn for turn in opened if turn is not None]) == 1
+
+
+async def test_a_lane_that_does_not_exist_opens_no_turn(ledger: Ledger) -> None:
+    assert await ledger.turns.open_turn(LaneId(404), "a test", LEASE) is None
+
+
+async def test_a_turn_knows_what_the_gate_will_ask(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    [sender] = await ledger.senders.all()
+    hold = Hold(HoldReason.SENDER_HELD, later(), "131057: maintenance")
+    await ledger.turns.put_hold(HeldScope.SENDER, str(sender.id), hold, 131057)
+    over = Hold(HoldReason.ACCOUNT_FAULT, later(-SOON), "long ago")
+    await ledger.turns.put_hold(HeldScope.ACCOUNT, sender.waba_id, over, 190)
+
+    turn = await ledger.a_turn(filled.lanes[0])
+
+    assert turn.campaign.id == filled.campaign.id
+    assert turn.campaign.state is CampaignState.RUNNING
+    assert turn.sender == sender
+    assert turn.template is None
+    assert turn.holds == [hold]
+
+
+async def test_claims_come_in_the_order_of_the_file(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=5)
+    turn = await ledger.a_turn(filled.lanes[0])
+    first, second = await ledger.turns.claim(turn, 3), await ledger.turns.claim(turn, 3)
+    assert [m.person for m in (*first, *second)] == [a_phone(n) for n in range(5)]
+    assert {m.attempt for m in first} == {1}
+    assert await ledger.turns.claim(turn, 3) == []
+
+
+async def test_a_turn_that_settled_everybody_completes_the_campaign(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=3)
+    turn = await ledger.a_turn(filled.lanes[0])
+    assert await settle_all(ledger, turn, await ledger.turns.claim(turn, 10)) == 3
+    following = await ledger.turns.close_turn(turn, None)
+    assert following.at is None
+    assert (await ledger.campaigns.find(filled.campaign.id)).state is CampaignState.COMPLETED
+    assert (await ledger.counts(filled)).accepted == 3
+
+
+async def test_a_turn_cannot_be_closed_while_it_has_messages(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    turn = await ledger.a_turn(filled.lanes[0])
+    claimed = await ledger.turns.claim(turn, 2)
+    with pytest.raises(NotSettled):
+        await ledger.turns.close_turn(turn, None)
+    await settle_all(ledger, turn, claimed)
+    following = await ledger.turns.close_turn(turn, None)
+    assert following.at is not None
+    assert following.at <= later(timedelta())
+
+
+async def test_each_outcome_is_counted_where_it_belongs(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=8)
+    turn = await ledger.a_turn(filled.lanes[0])
+    a, b, c, d, e, *_ = await ledger.turns.claim(turn, 6)
+    await ledger.turns.settle(
+        turn,
+        [
+            taken(a),
+            refused(b.id, "bad_parameter", code=None, detail="body.1", posted=False),
+            unsure(c.id, "answer_lost"),
+            given_back(d.id),
+            again_later(e.id, later(), reason=HoldReason.PERSON_COOLDOWN, code=131049, detail="spared"),
+        ],
+    )
+    counts = await ledger.counts(filled)
+    assert (counts.accepted, counts.refused, counts.unsure) == (1, 1, 1)
+    assert (counts.claimed, counts.pending) == (1, 4)
+    assert counts.adds_up
+
+
+async def test_settling_twice_changes_nothing(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=2)
+    turn = await ledger.a_turn(filled.lanes[0])
+    claimed = await ledger.turns.claim(turn, 2)
+    assert await settle_all(ledger, turn, claimed) == 2
+    assert await settle_all(ledger, turn, claimed) == 0
+    assert await ledger.turns.settle(turn, [unsure(claimed[0].id, "answer_lost")]) == 0
+    assert (await ledger.counts(filled)).accepted == 2
+
+
+async def test_settling_the_message_of_another_turn_changes_nothing(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(senders=2)
+    mine, other = [await ledger.a_turn(lane) for lane in filled.lanes]
+    claimed = await ledger.turns.claim(other, 2)
+    assert await settle_all(ledger, mine, claimed) == 0
+    counts = await ledger.counts(filled)
+    assert (counts.claimed, counts.accepted) == (2, 0)
+
+
+async def test_who_was_suppressed_since_the_import_leaves_at_the_claim(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=3)
+    await ledger.turns.suppress(a_phone(1), PersonKey(a_phone(1)), "opted_out", "131050")
+    turn = await ledger.a_turn(filled.lanes[0])
+    assert [m.person for m in await ledger.turns.claim(turn, 10)] == [a_phone(0), a_phone(2)]
+    view = await ledger.campaigns.message_to(filled.campaign.id, PersonKey(a_phone(1)))
+    assert (view.state, view.reason, view.attempt) == (MessageState.SUPPRESSED, "suppressed: opted_out", 0)
+    assert (await ledger.counts(filled)).suppressed == 1
+
+
+async def test_a_message_that_waits_is_claimed_when_its_time_has_come_and_after_the_others(
+    ledger: Ledger,
+) -> None:
+    filled = await ledger.a_campaign(people=4)
+    turn = await ledger.a_turn(filled.lanes[0])
+    a, b, c = await ledger.turns.claim(turn, 3)
+    past, earlier = later(-SOON), later(-2 * SOON)
+    await ledger.turns.settle(
+        turn,
+        [
+            given_back(a.id, reason=HoldReason.PAIR, not_before=past),
+            given_back(b.id, reason=HoldReason.PAIR, not_before=earlier),
+            given_back(c.id, reason=HoldReason.PAIR, not_before=later()),
+        ],
+    )
+    again = [message for _ in range(4) for message in await ledger.turns.claim(turn, 1)]
+    assert [m.person for m in again] == [a_phone(3), b.person, a.person]
+    [parked] = await ledger.campaigns.parked(filled.campaign.id)
+    assert (parked.people, parked.hold.reason) == (1, HoldReason.PAIR)
+
+
+async def test_a_lane_whose_people_all_wait_is_due_with_the_first_of_them(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=1)
+    turn = await ledger.a_turn(filled.lanes[0])
+    [message] = await ledger.turns.claim(turn, 1)
+    at = later()
+    await ledger.turns.settle(turn, [given_back(message.id, reason=HoldReason.PAIR, not_before=at)])
+    assert (await ledger.turns.close_turn(turn, None)).at == at
+    [lane] = await ledger.campaigns.lanes(filled.campaign.id)
+    assert lane.hold == Hold(HoldReason.PAIR, at)
+    assert await ledger.turns.due_lanes() == []
+
+
+async def test_a_hold_says_when_the_lane_runs_again(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    hold = Hold(HoldReason.TIER_EXHAUSTED, later())
+    following = await ledger.turns.close_turn(await ledger.a_turn(filled.lanes[0]), hold)
+    assert following.at == hold.until
+    blocked = Hold(HoldReason.SENDER_BLOCKED, None, "BANNED")
+    following = await ledger.turns.close_turn(await ledger.a_turn(filled.lanes[0]), blocked)
+    assert following.at is None
+    [lane] = await ledger.campaigns.lanes(filled.campaign.id)
+    assert lane.hold == blocked
+
+
+async def test_what_is_poked_during_a_turn_runs_again_at_once(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    turn = await ledger.a_turn(filled.lanes[0])
+    [sender] = await ledger.senders.all()
+    await ledger.senders.change(sender.name, {"enabled": True})
+    following = await ledger.turns.close_turn(turn, Hold(HoldReason.SENDER_BLOCKED, None, "BANNED"))
+    assert following.at is not None
+    assert [due.lane_id for due in await ledger.turns.due_lanes()] == list(filled.lanes)
+
+
+async def test_attempts_stay_on_record_when_a_message_goes_again(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=1)
+    turn = await ledger.a_turn(filled.lanes[0])
+    for attempt in (1, 2):
+        [message] = await ledger.turns.claim(turn, 1)
+        assert message.attempt == attempt
+        again = again_later(
+            message.id, None, reason=HoldReason.RETRY_LATER, code=131049, detail=f"no {attempt}"
+        )
+        assert await ledger.turns.settle(turn, [again]) == 1
+    [message] = await ledger.turns.claim(turn, 1)
+    await ledger.turns.settle(turn, [given_back(message.id)])
+    [message] = await ledger.turns.claim(turn, 1)
+    await settle_all(ledger, turn, [message])
+    view = await ledger.campaigns.message(filled.campaign.id, message.id)
+    assert view.attempt == 3, "a message that goes back unposted has its attempt again"
+    assert [(a.attempt, a.code, a.detail) for a in view.attempts] == [
+        (1, 131049, "no 1"),
+        (2, 131049, "no 2"),
+    ]
+
+
+# Leases
+
+
+async def test_a_heartbeat_prolongs_the_lease_and_brings_the_owners_wish(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    assert [dead.turn_id for dead in await ledger.turns.dead_turns()] == [turn.turn_id]
+    await ledger.campaigns.move(filled.campaign.id, CampaignState.PAUSED)
+    state = await ledger.turns.heartbeat(turn.lane_id, turn.turn_id, LEASE)
+    assert state is CampaignState.PAUSED
+    assert await ledger.turns.dead_turns() == []
+
+
+async def test_a_reaped_turn_has_lost_its_lease_and_leases_nothing(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    assert await ledger.turns.reap(as_dead(turn), frozenset()) is not None
+    with pytest.raises(LeaseLost):
+        await ledger.turns.claim(turn, 5)
+    with pytest.raises(LeaseLost):
+        await ledger.turns.heartbeat(turn.lane_id, turn.turn_id, LEASE)
+    with pytest.raises(LeaseLost):
+        await ledger.turns.close_turn(turn, None)
+    assert (await ledger.counts(filled)).pending == 10
+
+
+async def test_what_a_dead_turn_had_handed_over_is_unsure_and_the_rest_free(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=5)
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    claimed = await ledger.turns.claim(turn, 4)
+    await settle_all(ledger, turn, claimed[:1])
+    reaped = await ledger.turns.reap(as_dead(turn), frozenset(m.id for m in claimed[:3]))
+    assert reaped is not None
+    assert (reaped.messages, reaped.unsure) == (3, 2)
+    assert reaped.next.lane.generation == 1
+    assert await ledger.turns.due_lanes() == [reaped.next.lane]
+    counts = await ledger.counts(filled)
+    assert (counts.accepted, counts.unsure, counts.pending) == (1, 2, 2)
+    again = await ledger.turns.claim(await ledger.a_turn(filled.lanes[0]), 10)
+    assert [(m.person, m.attempt) for m in again] == [(a_phone(3), 1), (a_phone(4), 1)]
+
+
+async def test_when_nobody_knows_what_was_handed_over_all_of_it_is_unsure(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=5)
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    await ledger.turns.claim(turn, 3)
+    reaped = await ledger.turns.reap(as_dead(turn), None)
+    assert reaped is not None
+    assert (reaped.messages, reaped.unsure) == (3, 3)
+    counts = await ledger.counts(filled)
+    assert (counts.unsure, counts.pending) == (3, 2)
+
+
+async def test_a_turn_is_reaped_once(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=5)
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    await ledger.turns.claim(turn, 3)
+    reaped = await asyncio.gather(*(ledger.turns.reap(as_dead(turn), None) for _ in range(3)))
+    assert len([each for each in reaped if each is not None]) == 1
+    assert (await ledger.counts(filled)).unsure == 3
+
+
+async def test_our_own_late_answer_replaces_what_the_reaping_left_in_doubt(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=4)
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    a, b, c, d = await ledger.turns.claim(turn, 4)
+    await ledger.turns.reap(as_dead(turn), frozenset({a.id, b.id, c.id}))
+    late = [taken(a), refused(b.id, "no", code=131026, detail="", posted=True), given_back(c.id), taken(d)]
+    assert await ledger.turns.settle(turn, late) == 2
+    assert await ledger.turns.settle(turn, late) == 0
+    counts = await ledger.counts(filled)
+    assert (counts.accepted, counts.refused, counts.unsure, counts.pending) == (1, 1, 1, 1)
+
+
+async def test_a_late_answer_does_not_touch_what_another_turn_has_claimed_since(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=1)
+    dead = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    [message] = await ledger.turns.claim(dead, 1)
+    await ledger.turns.reap(as_dead(dead), frozenset())
+    turn = await ledger.a_turn(filled.lanes[0])
+    assert len(await ledger.turns.claim(turn, 1)) == 1
+    assert await ledger.turns.settle(dead, [taken(message)]) == 0
+    assert (await ledger.counts(filled)).claimed == 1
+
+
+async def test_a_turn_may_settle_while_it_is_reaped(ledger: Ledger) -> None:
+    """A worker that was stopped for too long wakes up at the very moment of its reaping: neither may fail."""
+    filled = await ledger.a_campaign(people=1500)
+    for _ in range(15):
+        turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+        claimed = await ledger.turns.claim(turn, 100)
+        settled, reaped = await asyncio.gather(
+            settle_all(ledger, turn, claimed),
+            ledger.turns.reap(as_dead(turn), frozenset(m.id for m in claimed)),
+        )
+        assert reaped is not None
+        assert settled == 100
+    assert (await ledger.counts(filled)).accepted == 1500
+
+
+# Lanes side by side
+
+
+async def test_claims_never_overlap(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=200, senders=4)
+    turns = [await ledger.a_turn(lane) for lane in filled.lanes]
+    batches = await asyncio.gather(*(ledger.turns.claim(turn, 15) for turn in turns for _ in range(4)))
+    ids = [message.id for batch in batches for message in batch]
+    assert len(ids) == len(set(ids)) > 0
+    assert (await ledger.counts(filled)).claimed == len(ids)
+
+
+async def test_the_campaign_is_complete_only_when_all_lanes_are_done(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=4, senders=2)
+    one, two = [await ledger.a_turn(lane) for lane in filled.lanes]
+    mine, others = await ledger.turns.claim(one, 2), await ledger.turns.claim(two, 2)
+    await settle_all(ledger, one, mine)
+    assert (await ledger.turns.close_turn(one, None)).at is None
+    assert (await ledger.campaigns.find(filled.campaign.id)).state is CampaignState.RUNNING
+    await settle_all(ledger, two, others)
+    await ledger.turns.close_turn(two, None)
+    assert (await ledger.campaigns.find(filled.campaign.id)).state is CampaignState.COMPLETED
+
+
+async def test_two_lanes_that_end_at_once_complete_the_campaign(ledger: Ledger) -> None:
+    for _ in range(10):
+        filled = await ledger.a_campaign(people=2, senders=2)
+        turns = [await ledger.a_turn(lane) for lane in filled.lanes]
+        claims = [await ledger.turns.claim(turn, 1) for turn in turns]
+
+        async def end(turn: OpenedTurn, messages: Sequence[ClaimedMessage]) -> None:
+            await settle_all(ledger, turn, messages)
+            await ledger.turns.close_turn(turn, None)
+
+        await asyncio.gather(*(end(*each) for each in zip(turns, claims, strict=True)))
+        assert (await ledger.campaigns.find(filled.campaign.id)).state is CampaignState.COMPLETED
+
+
+async def test_what_a_held_lane_gives_back_wakes_its_idle_sibling(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=2, senders=2)
+    one, two = [await ledger.a_turn(lane) for lane in filled.lanes]
+    claimed = await ledger.turns.claim(one, 2)
+    assert (await ledger.turns.close_turn(two, None)).at is None
+    await ledger.turns.settle(one, [given_back(each.id) for each in claimed])
+    await ledger.turns.close_turn(one, Hold(HoldReason.SENDER_BLOCKED, None, "BANNED"))
+    assert [due.lane_id for due in await ledger.turns.due_lanes()] == [two.lane_id]
+
+
+class HesitantTurns(LedgerTurns):
+    """The ledger, with a moment's pause between what a closing turn sees and what it writes."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.has_looked, self.may_write = asyncio.Event(), asyncio.Event()
+
+    async def _what_next(
+        self, connection: Connection, campaign_id: CampaignId, hold: Hold | None
+    ) -> tuple[Hold | None, datetime | None]:
+        seen = await super()._what_next(connection, campaign_id, hold)
+        self.has_looked.set()
+        await self.may_write.wait()
+        return seen
+
+
+async def test_no_lane_falls_asleep_while_another_gives_back(ledger: Ledger) -> None:
+    """One lane finds nobody left at the very moment another gives its people back and is blocked for good."""
+    filled = await ledger.a_campaign(people=1, senders=2)
+    one, two = [await ledger.a_turn(lane) for lane in filled.lanes]
+    [message] = await ledger.turns.claim(one, 1)
+
+    hesitant = HesitantTurns(ledger.database)
+    closing = asyncio.create_task(hesitant.close_turn(two, None))
+    await hesitant.has_looked.wait()
+    await ledger.turns.settle(one, [given_back(message.id)])
+    await ledger.turns.close_turn(one, Hold(HoldReason.SENDER_BLOCKED, None, "BANNED"))
+    hesitant.may_write.set()
+
+    assert (await closing).at is not None
+    assert [due.lane_id for due in await ledger.turns.due_lanes()] == [two.lane_id]
+
+
+# Orders
+
+
+async def test_only_running_lanes_are_due(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(state=CampaignState.DRAFT)
+    assert await ledger.turns.due_lanes() == []
+    lanes = await ledger.campaigns.move(filled.campaign.id, CampaignState.RUNNING)
+    assert await ledger.turns.due_lanes() == lanes
+    await ledger.a_turn(filled.lanes[0])
+    assert await ledger.turns.due_lanes() == []
+
+
+async def test_an_order_may_be_repeated_and_an_impossible_one_is_refused(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    campaign_id = filled.campaign.id
+    assert len(await ledger.campaigns.move(campaign_id, CampaignState.PAUSED)) == 1
+    assert await ledger.campaigns.move(campaign_id, CampaignState.PAUSED) == []
+    await ledger.campaigns.move(campaign_id, CampaignState.CANCELLED)
+    with pytest.raises(Conflict):
+        await ledger.campaigns.move(campaign_id, CampaignState.RUNNING)
+    assert (await ledger.campaigns.find(campaign_id)).state is CampaignState.CANCELLED
+
+
+async def test_unsent_people_are_dropped_in_chunks_and_counted(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_campaigns, "DROP_CHUNK", 3)
+    filled = await ledger.a_campaign(people=10)
+    turn = await ledger.a_turn(filled.lanes[0])
+    claimed = await ledger.turns.claim(turn, 2)
+    drop = ledger.campaigns.drop_pending
+    assert await drop(filled.campaign.id, MessageState.CANCELLED, "cancelled") == 8
+    assert await drop(filled.campaign.id, MessageState.CANCELLED, "cancelled") == 0
+    await ledger.turns.settle(turn, [given_back(claimed[0].id)])
+    assert await drop(filled.campaign.id, MessageState.EXPIRED, "deadline") == 1
+    counts = await ledger.counts(filled)
+    assert (counts.cancelled, counts.expired, counts.claimed) == (8, 1, 1)
+
+
+async def test_people_of_a_cancelled_campaign_do_not_stay_pending_when_its_worker_dies(
+    ledger: Ledger,
+) -> None:
+    filled = await ledger.a_campaign(people=3)
+    turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
+    await ledger.turns.claim(turn, 2)
+    await ledger.campaigns.move(filled.campaign.id, CampaignState.CANCELLED)
+    await ledger.campaigns.drop_pending(filled.campaign.id, MessageState.CANCELLED, "cancelled")
+    await ledger.turns.reap(as_dead(turn), frozenset())
+    assert [due.lane_id for due in await ledger.turns.due_lanes()] == list(filled.lanes)
+
+
+async def test_whoever_may_have_been_reached_is_counted_when_the_limits_are_rebuilt(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=6)
+    turn = await ledger.a_turn(filled.lanes[0])
+    a, b, c, d = await ledger.turns.claim(turn, 4)
+    await ledger.turns.settle(turn, [taken(a), unsure(b.id, "answer_lost"), given_back(c.id)])
+    chunks = [
+        chunk async for chunk in ledger.turns.reached_of_pool(turn.sender.pool, later(-timedelta(days=1)))
+    ]
+    assert {reached.person for chunk in chunks for reached in chunk} == {a.key, b.key, d.key}
+    assert await ledger.turns.senders_of_pool(turn.sender.pool) == [turn.sender]
+    assert await ledger.turns.senders_of_pool(PoolKey("s404")) == []
+
+
+# A random story
+
+STEPS = st.one_of(
+    st.tuples(st.just("claim"), st.integers(0, 1), st.integers(1, 4)),
+    st.tuples(
+        st.sampled_from(["accepted", "refused", "unsure", "given back", "again"]),
+        st.integers(0, 1),
+        st.integers(1, 3),
+    ),
+    st.tuples(st.sampled_from(["reap", "reap blindly", "close", "suppress"]), st.integers(0, 1), st.just(0)),
+)
+
+
+class Model:
+    """The rules in their plainest form: a dictionary of states, and who has what."""
+
+    def __init__(self, people: Sequence[str]) -> None:
+        self.state = dict.fromkeys(people, "pending")
+        self.has: list[list[ClaimedMessage]] = [[], []]
+        self.suppressed: set[str] = set()
+
+    def claim(self, lane: int, claimed: Sequence[ClaimedMessage], limit: int) -> None:
+        free = [person for person, state in self.state.items() if state == "pending"][:limit]
+        for person in free:
+            self.state[person] = "suppressed" if person in self.suppressed else "claimed"
+        assert {m.person for m in claimed} == {p for p in free if self.state[p] == "claimed"}
+        self.has[lane] += claimed
+
+    def settle(self, lane: int, n: int, state: str) -> list[ClaimedMessage]:
+        settled, self.has[lane] = self.has[lane][:n], self.has[lane][n:]
+        self.state.update({m.person: state for m in settled})
+        return settled
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=25))
+async def test_everybody_is_in_exactly_one_state_whatever_two_lanes_do(
+    ledger: Ledger, steps: list[tuple[str, int, int]]
+) -> None:
+    await ledger.database.execute("DELETE FROM suppressions")
+    filled = await ledger.a_campaign(people=8, senders=2)
+    turns = [await ledger.a_turn(lane) for lane in filled.lanes]
+    model = Model([a_phone(n) for n in range(8)])
+    for what, lane, n in steps:
+        turn = turns[lane]
+        match what:
+            case "claim":
+                model.claim(lane, await ledger.turns.claim(turn, n), n)
+            case "accepted" | "refused" | "unsure" | "given back" | "again":
+                state = "pending" if what in ("given back", "again") else what
+                messages = model.settle(lane, n, state)
+                assert await ledger.turns.settle(turn, [an_outcome(what, m.id) for m in messages]) == len(
+                    messages
+                )
+            case "suppress":
+                model.suppressed.add(a_phone(0))
+                await ledger.turns.suppress(a_phone(0), PersonKey(a_phone(0)), "opted_out", "a test")
+            case "reap" | "reap blindly":
+                handed = [m.id for m in model.has[lane][::2]]
+                for message in model.has[lane]:
+                    is_doubtful = what == "reap blindly" or message.id in handed
+                    model.state[message.person] = "unsure" if is_doubtful else "pending"
+                model.has[lane] = []
+                reaped = await ledger.turns.reap(
+                    as_dead(turn), None if what == "reap blindly" else frozenset(handed)
+                )
+                assert reaped is not None
+                turns[lane] = await ledger.a_turn(filled.lanes[lane])
+            case "close":
+                if model.has[lane]:
+                    with pytest.raises(NotSettled):
+                        await ledger.turns.close_turn(turn, None)
+                else:
+                    await ledger.turns.close_turn(turn, None)
+                    turns[lane] = await ledger.a_turn(filled.lanes[lane])
+        rows = await ledger.database.fetch(
+            "SELECT person, state FROM messages WHERE campaign_id = $1", filled.campaign.id
+        )
+        assert {row["person"]: row["state"] for row in rows} == model.state
+        counts = await ledger.counts(filled)
+        counted = Counter({str(state): getattr(counts, state) for state in MessageState})
+        assert counted == Counter(model.state.values())
+
+
+def an_outcome(what: str, message_id: MessageId) -> Outcome:
+    match what:
+        case "accepted":
+            return accepted(message_id, f"wamid.{message_id}")
+        case "refused":
+            return refused(message_id, "no", code=131026, detail="", posted=True)
+        case "unsure":
+            return unsure(message_id, "answer_lost")
+        case "given back":
+            return given_back(message_id)
+        case _:
+            return again_later(message_id, None, reason=HoldReason.RETRY_LATER, code=2, detail="busy")
