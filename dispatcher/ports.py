@@ -7,21 +7,21 @@ The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, Protocol
 
-from dispatcher.domain.campaign import Campaign, CampaignState, Counts, UnsurePolicy
+from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.content import Problem, SlotMapping
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, SenderLimits, TurnPass, Usage
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.report import Ended, Fault, LaneView, MessageView, Suppressed, Waiting
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
+from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 from dispatcher.domain.verdict import Verdict
 
 
@@ -35,57 +35,6 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that never go back; for time-outs and slices only."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedTurn:
-    """All that a turn knows when it begins; read in one go, so that the gate sees one instant."""
-
-    lane_id: LaneId
-    turn_id: TurnId
-    campaign: Campaign
-    sender: Sender
-    template: Template | None
-    """None when the account has no template of that name and language (any more)."""
-    holds: Sequence[Hold]
-    """Holds in force on the sender, its account, its portfolio or the template."""
-    instance: str
-    """The ledger's own name, part of each message token."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadTurn:
-    """A turn whose lease ran out: its worker died, or was stopped for too long."""
-
-    lane_id: LaneId
-    turn_id: TurnId
-    campaign_id: CampaignId
-    pool: PoolKey
-
-
-@dataclass(frozen=True, slots=True)
-class DueLane:
-    """A lane that should be running. The generation is part of its job's id."""
-
-    lane_id: LaneId
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Next:
-    """When a lane should run again. `at` None: nothing to do until an event (a start, a better status) says so."""
-
-    lane: DueLane
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reaped:
-    """What became of a dead turn's messages, and when its lane runs again."""
-
-    messages: int
-    unsure: int
-    next: Next
 
 
 class Turns(Protocol):
@@ -241,23 +190,6 @@ class Limits(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class NewCampaign:
-    """What an owner orders; checked against the template before it is stored."""
-
-    name: str
-    template: str
-    language: str
-    senders: Sequence[SenderId]
-    mapping: SlotMapping
-    columns: Sequence[str]
-    weight: int = 1
-    priority: int = 0
-    deadline: datetime | None = None
-    unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
-    idempotency_key: str | None = None
-
-
 class CampaignBook(Protocol):
     """Campaigns in the ledger: orders, counts, reports."""
 
@@ -406,32 +338,6 @@ class Payloads(Protocol):
     def compile(self, template: Template, mapping: SlotMapping) -> Payload:
         """Once per turn; rendering is what has to be fast."""
         ...
-
-
-class PostedKind(StrEnum):
-    """What is known after a post."""
-
-    ACCEPTED = "accepted"
-    """Meta answered with a wamid."""
-    REFUSED = "refused"
-    """Meta answered that it did not take the message."""
-    UNSURE = "unsure"
-    """The request may have been written, and no clear answer came."""
-    NOT_WRITTEN = "not_written"
-    """No connection: nothing was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What came of one post: exactly one of the four kinds."""
-
-    kind: PostedKind
-    wamid: str | None = None
-    status: str | None = None
-    """Meta's `message_status` where it is not plain "accepted"."""
-    verdict: Verdict | None = None
-    """For refusals, and for answers that leave the outcome open."""
-    detail: str = ""
 
 
 class Channel(Protocol):

@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry, Counter
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.message import Outcome
+from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.sender import Sender
+from dispatcher.domain.turn import DeadTurn, OpenedTurn
 from dispatcher.domain.verdict import Verdict
-from dispatcher.ports import DeadTurn, OpenedTurn, PostedKind
 
 
 class Events:

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from dispatcher.channel.transport import HttpAnswer
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import VerdictKind, verdict_for
-from dispatcher.ports import Posted, PostedKind
 
 _DETAIL_CHARS = 300
 

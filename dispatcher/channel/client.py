@@ -14,8 +14,8 @@ from dispatcher.channel.answers import read_answer
 from dispatcher.channel.transport import AnswerLost, HttpAnswer, NotWritten, Transport
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.ids import SenderId
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.sender import Sender
-from dispatcher.ports import Posted, PostedKind
 
 _CONNECTING = AsyncRetrying(
     retry=retry_if_exception_type(NotWritten),

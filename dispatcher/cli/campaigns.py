@@ -14,7 +14,7 @@ import typer
 from dispatcher.app import App
 from dispatcher.cli.command import CampaignArgument, command, group
 from dispatcher.cli.export import export
-from dispatcher.cli.follow import follow, title_of
+from dispatcher.cli.follow import follow, has_ended, title_of
 from dispatcher.cli.orders import add_create, left_running, verdict_on
 from dispatcher.cli.output import Output, table
 from dispatcher.cli.report import counts_table, report_table, waiting_table
@@ -138,6 +138,8 @@ async def follow_campaign(
 ) -> int:
     """Watch a campaign until it ends. Ctrl-C leaves it running."""
     campaign_id = CampaignId(campaign)
+    if not has_ended(await app.campaigns.view(campaign_id)):
+        await _mind_workers(app, out)
     try:
         await follow(app, campaign_id, out, until_held=until_held)
     except asyncio.CancelledError:

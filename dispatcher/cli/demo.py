@@ -54,7 +54,9 @@ def demo(
     out.note("starting a private PostgreSQL and Valkey, the sandbox and the workers …", style="dim")
     with (
         as_file(files("dispatcher.demo")) as data,
-        rehearsal(data / "world.toml", lanes=processes, default_region=REGION, sends_us_marketing=True) as stage,
+        rehearsal(
+            data / "world.toml", lanes=processes, default_region=REGION, sends_us_marketing=True
+        ) as stage,
     ):
         stage.sandbox.send("PATCH", "numbers/200000000000001", {"rate_per_s": round(speed.per_s)})
         return run_async(_play(out, stage, data, speed, to or Path.cwd() / EXPORT, started))

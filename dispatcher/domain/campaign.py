@@ -76,6 +76,23 @@ class Campaign:
 
 
 @dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """What an owner orders; checked against the template before it is stored."""
+
+    name: str
+    template: str
+    language: str
+    senders: Sequence[SenderId]
+    mapping: SlotMapping
+    columns: Sequence[str]
+    weight: int = 1
+    priority: int = 0
+    deadline: datetime | None = None
+    unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Counts:
     """How many people of an audience are in which state, at one instant."""
 

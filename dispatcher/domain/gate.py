@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.sender import Sender, SenderStatus
 from dispatcher.domain.phone import is_us
+from dispatcher.domain.sender import Sender, SenderStatus
 from dispatcher.domain.template import Category, Template
 
 

@@ -70,9 +70,13 @@ class Quality(StrEnum):
     """Meta's rating of the number over its last seven days."""
 
     HIGH = "high"
+    """Green: few complaints."""
     MEDIUM = "medium"
+    """Yellow: some complaints, or lower delivery."""
     LOW = "low"
+    """Red: blocked or reported often; it sends slowly, and Meta may flag or restrict it."""
     UNRATED = "unrated"
+    """Meta has not rated it yet."""
 
     @classmethod
     def parse(cls, text: str) -> Quality:

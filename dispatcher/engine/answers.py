@@ -20,8 +20,8 @@ from dispatcher.domain.message import (
     refused,
     unsure,
 )
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import Scope, Verdict, VerdictKind, next_attempt
-from dispatcher.ports import Posted, PostedKind
 
 CERTAINLY_UNTAKEN = frozenset({PostedKind.REFUSED, PostedKind.NOT_WRITTEN})
 """After these Meta has not got the message, so the person's reach token comes back."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dispatcher.domain.campaign import Campaign, CampaignState, Counts, UnsurePolicy
+from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign, UnsurePolicy
 from dispatcher.domain.content import SlotMapping, check_mapping, complete_mapping
 from dispatcher.domain.errors import BadValue, Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
@@ -21,7 +21,8 @@ from dispatcher.domain.message import MessageState
 from dispatcher.domain.report import CampaignReport, CampaignView, Fault, LaneView, Waiting
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
-from dispatcher.ports import CampaignBook, Clock, DueLane, Jobs, NewCampaign, SenderBook
+from dispatcher.domain.turn import DueLane
+from dispatcher.ports import CampaignBook, Clock, Jobs, SenderBook
 
 STANDSTILL = timedelta(seconds=3)
 """How long `pause` and `cancel` wait for the campaign's turns to end before they report."""

@@ -10,10 +10,10 @@ from datetime import timedelta
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.message import ClaimedMessage
+from dispatcher.domain.turn import OpenedTurn
 from dispatcher.engine.answers import Consequence, Remember
 from dispatcher.engine.telling import tell
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
-from dispatcher.ports import OpenedTurn
 
 FIRST_COOLDOWN = timedelta(hours=24)
 LONGEST_COOLDOWN = timedelta(days=4)

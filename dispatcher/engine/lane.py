@@ -6,10 +6,10 @@ from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.gate import Drop, Go, decide
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import LaneId
+from dispatcher.domain.turn import Next
 from dispatcher.engine.rebuild import open_pass
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
 from dispatcher.engine.turn import Turn, drop
-from dispatcher.ports import Next
 
 
 async def run_turn(tools: LaneTools, lane_id: LaneId) -> Next | None:

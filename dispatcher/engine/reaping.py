@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dispatcher.ports import DeadTurn, Limits, Next, Telemetry, Turns
+from dispatcher.domain.turn import DeadTurn, Next
+from dispatcher.ports import Limits, Telemetry, Turns
 
 
 async def reap_turn(turns: Turns, limits: Limits, telemetry: Telemetry, dead: DeadTurn) -> Next | None:

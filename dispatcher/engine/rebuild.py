@@ -7,8 +7,8 @@ from dispatcher.domain.grant import TurnPass
 from dispatcher.domain.ids import PoolKey
 from dispatcher.domain.pacing import limits_of
 from dispatcher.domain.reach import DAY
+from dispatcher.domain.turn import OpenedTurn
 from dispatcher.engine.tools import LaneTools
-from dispatcher.ports import OpenedTurn
 
 
 async def rebuild_pool(tools: LaneTools, pool: PoolKey) -> None:

@@ -19,8 +19,9 @@ from dispatcher.domain.pacing import Policy, limits_of
 from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
+from dispatcher.domain.turn import DueLane
 from dispatcher.engine.telling import tell_all
-from dispatcher.ports import DueLane, Jobs, Limits, Management, SenderBook
+from dispatcher.ports import Jobs, Limits, Management, SenderBook
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 from dispatcher.domain.errors import LedgerUnavailable, LimitsUnavailable
 from dispatcher.domain.grant import Granted, ReachToken, TurnPass
 from dispatcher.domain.message import Outcome
-from dispatcher.ports import Limits, OpenedTurn, Telemetry, Turns
+from dispatcher.domain.turn import OpenedTurn
+from dispatcher.ports import Limits, Telemetry, Turns
 
 SETTLE_EVERY_S = 0.1
 """How long an outcome may wait to be written."""

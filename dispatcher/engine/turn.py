@@ -24,12 +24,12 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, Token
 from dispatcher.domain.message import ClaimedMessage, MessageState, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
+from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
 from dispatcher.engine.following import follow
 from dispatcher.engine.reaping import reap_turn
 from dispatcher.engine.settling import Settler, pause
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
-from dispatcher.ports import DeadTurn, Next, OpenedTurn
 
 LOOK_EVERY_S = 0.4
 """How often a running turn prolongs its lease and learns of a pause; a pause must bite within a second."""

@@ -10,16 +10,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts
+from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.report import AttemptView, Ended, Fault, LaneView, MessageView, Waiting
+from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, sender_of
-from dispatcher.ports import DueLane, NewCampaign
 
 SQL = load("campaigns")
 

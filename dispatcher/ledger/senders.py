@@ -18,10 +18,10 @@ from dispatcher.domain.ids import LaneId, PersonKey, PoolKey, SenderId
 from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
+from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import hold_of, sender_of
-from dispatcher.ports import DueLane
 
 SQL = load("senders")
 

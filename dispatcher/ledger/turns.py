@@ -18,11 +18,11 @@ from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, Pool
 from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Category, parse_template
+from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
 from dispatcher.ledger.senders import pool_filter, template_key
-from dispatcher.ports import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 
 SQL = load("turns")
 

@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import Any
 
 from dispatcher.domain.errors import EpochLost, LeaseLost
-from dispatcher.domain.grant import Ask, Grant, Granted, ReachToken, SenderLimits, Usage, Wait
+from dispatcher.domain.grant import Ask, Grant, Granted, SenderLimits, Usage, Wait
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import PoolKey, TurnId
 from dispatcher.domain.rate import Rate
@@ -63,14 +63,13 @@ def usage_of(sender: SenderLimits, answer: Sequence[Any]) -> Usage:
 def _all_usual(go: Sequence[Ask], usual: tuple[int, int, int]) -> Sequence[Granted]:
     """Who goes, each with the same token (until, before by sender, before by pool), or with none if it ends at 0.
 
-    why so: this runs once per message, and `map` over columns takes half the time of a loop.
+    why so: this runs once per message, and `tuple.__new__`, which is all that a named tuple does, runs over columns
+    in a fifth of the time of a loop.
     """
     if not go:
         return ()
     ids, people, _ = zip(*go, strict=True)
-    usuals = map(repeat, usual)
-    tokens: Any = map(ReachToken._make, zip(people, *usuals, strict=False)) if usual[0] else repeat(None)
-    return tuple(map(Granted._make, zip(ids, people, tokens, strict=False)))
+    return tuple(map(tuple.__new__, repeat(Granted), zip(ids, people, *map(repeat, usual), strict=False)))
 
 
 def _some_special(
@@ -82,12 +81,7 @@ def _some_special(
         asks[position - 1].message_id: ends
         for position, *ends in zip(fields, fields, fields, fields, strict=True)
     }
-    granted = []
-    for ask in go:
-        until_ms, before_sender_ms, before_pool_ms = special.get(ask.message_id, usual)
-        token = ReachToken(ask.person, until_ms, before_sender_ms, before_pool_ms) if until_ms else None
-        granted.append(Granted(ask.message_id, ask.person, token))
-    return tuple(granted)
+    return tuple(Granted(ask.message_id, ask.person, *special.get(ask.message_id, usual)) for ask in go)
 
 
 def _waits(asks: Sequence[Ask], waits: Sequence[int]) -> Sequence[Wait]:

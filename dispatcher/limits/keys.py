@@ -19,7 +19,7 @@ IDLE = timedelta(days=7)
 """Lifetime of pool, sender, reach, pair and fairness keys, counted from their last use."""
 
 TURN = timedelta(days=2)
-"""Lifetime of a turn's handed set and of its mark of being reaped; a turn lasts seconds, an outage perhaps a day."""
+"""Lifetime of what a turn was handed and of its mark of being reaped; a turn lasts seconds, an outage perhaps a day."""
 
 REBUILD = timedelta(hours=1)
 """Lifetime of a rebuild's mark, counted from its last chunk."""
@@ -77,11 +77,15 @@ class PoolKeys:
         return f"{self.prefix}:served:{sender_id}"
 
     def handed(self, turn_id: TurnId) -> str:
-        """Set: ids of the messages granted to a turn, and `@` with the epoch it was opened in."""
+        """String: `@` and the epoch a turn was opened in, then the ids of the messages granted to it."""
         return f"{self.prefix}:handed:{turn_id}"
 
+    def returned(self, turn_id: TurnId) -> str:
+        """Set: ids of those messages that the turn gave back unposted."""
+        return f"{self.prefix}:returned:{turn_id}"
+
     def reaped(self, turn_id: TurnId) -> str:
-        """Set: what the handed set was when the turn was reaped, or `?`."""
+        """String: what `handed` was when the turn was reaped, or `?`."""
         return f"{self.prefix}:reaped:{turn_id}"
 
     def rebuild(self, mark: str) -> str:

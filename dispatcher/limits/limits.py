@@ -83,12 +83,13 @@ class RedisLimits:
         """
         if not asks:
             return Grant((), (), None)
-        if len(asks) > MOST_ASKS or len({ask.person for ask in asks}) < len(asks):
+        ids, people, costs = zip(*asks, strict=True)
+        if len(asks) > MOST_ASKS or len(set(people)) < len(asks):
             raise BadValue(f"a sub-batch has at most {MOST_ASKS} people, each once; got {len(asks)} asks")
         status, *answer = await self._scripts.grant(
             self._keys(turn.pool),
             turn,
-            asks,
+            (ids, people, costs),
             day_ms=self._day_ms,
             pair_interval_ms=self._pair_interval_ms,
             pair_burst=self._pair_burst,
@@ -121,8 +122,12 @@ class RedisLimits:
 
     async def reap(self, pool: PoolKey, turn_id: TurnId) -> frozenset[MessageId] | None:
         """Bar a turn from any further grant and return what was handed over; None when that memory is gone."""
-        known, *handed = await self._scripts.reap(self._keys(pool), turn_id)
-        return frozenset(MessageId(int(message_id)) for message_id in handed) if known else None
+        known, *answer = await self._scripts.reap(self._keys(pool), turn_id)
+        if not known:
+            return None
+        handed, returned = answer
+        _, *ids = text(handed).split()
+        return frozenset(MessageId(int(id_)) for id_ in {*ids} - {*map(text, returned)})
 
     async def put_sender(self, sender: SenderLimits) -> None:
         """Make a sender's present limits known; counted tokens stay. In force from the next grant on.

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from dispatcher.domain.grant import Ask, Granted, ReachToken, SenderLimits, TurnPass
-from dispatcher.domain.ids import Epoch, LaneId, PersonKey, SenderId, TurnId
+from dispatcher.domain.grant import Granted, ReachToken, SenderLimits, TurnPass
+from dispatcher.domain.ids import Epoch, LaneId, MessageId, PersonKey, SenderId, TurnId
 from dispatcher.limits.keys import IDLE, REBUILD, TURN, PoolKeys
 from dispatcher.limits.run import Argument, Client, Runner, text
 from dispatcher.limits.times import in_ms
@@ -39,14 +39,14 @@ class Scripts:
         self,
         keys: PoolKeys,
         turn: TurnPass,
-        asks: Sequence[Ask],
+        asks: tuple[Sequence[MessageId], Sequence[PersonKey], Sequence[bool]],
         *,
         day_ms: int,
         pair_interval_ms: int,
         pair_burst: int,
         is_reply: bool,
     ) -> list[Any]:
-        """See grant.lua."""
+        """See grant.lua. asks: ids, people, and whether each costs reach."""
         sender_id = turn.sender_id
         names = (
             keys.pool,
@@ -59,8 +59,9 @@ class Scripts:
             keys.hungry(sender_id),
             keys.served(sender_id),
             keys.barred(sender_id),
+            keys.returned(turn.turn_id),
         )
-        ids, people, costs = zip(*asks, strict=True)
+        ids, people, costs = asks
         arguments = (
             self._now(),
             turn.epoch,
@@ -72,7 +73,7 @@ class Scripts:
             self._idle_ms,
             int(is_reply),
             # why joined: redis-py needs about 1 µs per argument, Lua a fifth of that to split them again
-            "".join(["1" if each else "0" for each in costs]),
+            "" if all(costs) else "".join(["1" if each else "0" for each in costs]),
             " ".join(map(str, ids)),
             " ".join(people),
         )
@@ -99,6 +100,7 @@ class Scripts:
             keys.reach,
             keys.pairs(sender_id),
             keys.served(sender_id),
+            keys.returned(turn.turn_id),
         )
         arguments: list[Argument] = [
             self._now(),
@@ -108,6 +110,7 @@ class Scripts:
             day_ms,
             pair_interval_ms,
             len(unposted),
+            self._turn_ms,
         ]
         for granted in unposted:
             arguments += (granted.message_id, granted.person)
@@ -122,12 +125,17 @@ class Scripts:
 
     async def close_turn(self, keys: PoolKeys, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId) -> None:
         """See close_turn.lua."""
-        names = (keys.handed(turn_id), keys.hungry(sender_id), keys.served(sender_id))
+        names = (
+            keys.handed(turn_id),
+            keys.returned(turn_id),
+            keys.hungry(sender_id),
+            keys.served(sender_id),
+        )
         await self._run("close_turn", names, (lane_id,))
 
     async def reap(self, keys: PoolKeys, turn_id: TurnId) -> list[Any]:
         """See reap.lua."""
-        names = (keys.pool, keys.handed(turn_id), keys.reaped(turn_id))
+        names = (keys.pool, keys.handed(turn_id), keys.reaped(turn_id), keys.returned(turn_id))
         answer: list[Any] = await self._run("reap", names, (self._turn_ms,))
         return answer
 

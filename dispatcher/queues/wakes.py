@@ -12,7 +12,8 @@ from arq.connections import ArqRedis
 from arq.constants import job_key_prefix
 from redis.exceptions import RedisError
 
-from dispatcher.ports import Clock, DueLane
+from dispatcher.domain.turn import DueLane
+from dispatcher.ports import Clock
 
 LANES_QUEUE = "dispatcher:lanes"
 """arq's queue of turns. A sorted set; each job key beside it has arq's lifetime of a day."""

@@ -1,16 +1,23 @@
-"""What the limits' contracts run on: fakeredis and a private Valkey, with a clock that the test moves."""
+"""What the limits' contracts run on: fakeredis, a private Valkey, and a cluster of three, with a clock that tests move.
+
+`pytest --hypothesis-profile=nightly tests/contracts/test_limits_model.py` runs the model with 2,000 examples.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 from limits_builders import ManualMs
-from redis.asyncio import Redis
+from limits_servers import a_cluster
+from redis.asyncio import Redis, RedisCluster
 
 from dispatcher.embedded import EmbeddedValkey
 from dispatcher.limits import RedisLimits
+
+hypothesis.settings.register_profile("nightly", max_examples=2_000)
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +28,22 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["fakeredis", "valkey"])
-def redis_url(request: pytest.FixtureRequest) -> str | None:
-    """None means fakeredis."""
-    return str(request.getfixturevalue("valkey_url")) if request.param == "valkey" else None
+@pytest.fixture(scope="session")
+def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with a_cluster(tmp_path_factory.mktemp("cluster")) as url:
+        yield url
 
 
-@pytest.fixture
-async def redis(redis_url: str | None) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(redis_url) if redis_url else FakeAsyncRedis(server=FakeServer())
+@pytest.fixture(params=["fakeredis", "valkey", "cluster"])
+async def redis(request: pytest.FixtureRequest) -> AsyncIterator[Redis | RedisCluster]:
+    client: Redis | RedisCluster
+    match request.param:
+        case "valkey":
+            client = Redis.from_url(request.getfixturevalue("valkey_url"))
+        case "cluster":
+            client = RedisCluster.from_url(request.getfixturevalue("cluster_url"))
+        case _:
+            client = FakeAsyncRedis(server=FakeServer())
     await client.flushall()
     yield client
     await client.aclose()
@@ -41,5 +55,5 @@ def clock() -> ManualMs:
 
 
 @pytest.fixture
-def limits(redis: Redis, clock: ManualMs) -> RedisLimits:
+def limits(redis: Redis | RedisCluster, clock: ManualMs) -> RedisLimits:
     return RedisLimits(redis, namespace="test", now_ms=clock)

@@ -264,7 +264,7 @@ class Story:
     async def was_handed(self, post: Post) -> bool:
         """Only messages of the present turn can be given back as unposted."""
         key = f"disp:model:{{{POOL}}}:handed:{self.turn.turn_id}"
-        return bool(await self.redis.sismember(key, str(post.granted.message_id)))  # type: ignore[misc]
+        return str(post.granted.message_id) in (await self.redis.get(key) or b"").decode().split()
 
     async def wait(self, people: list[tuple[str, bool]], grant: Grant) -> None:
         assert grant.hold is not None

@@ -21,7 +21,7 @@ from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import Conflict, LeaseLost, NotSettled
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import LaneId, MessageId, PersonKey, PoolKey
+from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, PoolKey
 from dispatcher.domain.message import (
     ClaimedMessage,
     MessageState,
@@ -32,10 +32,10 @@ from dispatcher.domain.message import (
     refused,
     unsure,
 )
+from dispatcher.domain.turn import DeadTurn, OpenedTurn
 from dispatcher.ledger import campaigns as ledger_campaigns
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.turns import LedgerTurns
-from dispatcher.ports import DeadTurn, OpenedTurn
 
 SOON = timedelta(minutes=5)
 
@@ -524,8 +524,8 @@ class Model:
         return settled
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=st.lists(STEPS, max_size=25))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=20))
 async def test_everybody_is_in_exactly_one_state_whatever_two_lanes_do(
     ledger: Ledger, steps: list[tuple[str, int, int]]
 ) -> None:

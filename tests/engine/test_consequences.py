@@ -10,9 +10,9 @@ from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.ids import MessageId, PersonKey
 from dispatcher.domain.message import ClaimedMessage, MessageState
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import VERDICTS, VerdictKind, verdict_for
 from dispatcher.engine.answers import Consequence, consequence_of
-from dispatcher.ports import Posted, PostedKind
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)

@@ -174,8 +174,8 @@ async def test_a_reaped_turn_posts_nothing_more(world: World) -> None:
     await wait_until(lambda: channel.brake.waiting == 5, description="five posts on the wire")
     await run_out(world, await world.lane_of(campaign))
     assert await world.app.upkeep.reap() == 1
-    counts = await world.counts(campaign)
-    assert (counts.unsure, counts.pending) == (30, 0), "all thirty were granted"
+    in_doubt = (await world.counts(campaign)).unsure
+    assert 5 <= in_doubt <= 30, "whoever was granted may have been handed over"
     await wait_until(
         lambda: "_keep_lease" not in repr(asyncio.all_tasks()),
         description="the turn knows that its lease is gone",
@@ -184,7 +184,8 @@ async def test_a_reaped_turn_posts_nothing_more(world: World) -> None:
     assert await turn is None
     assert await world.meta.accepted() == 5
     counts = await world.counts(campaign)
-    assert (counts.accepted, counts.unsure) == (5, 25), "our own late answers settle what they can"
+    assert counts.accepted == 5, "our own late answers settle what they can"
+    assert counts.unsure == in_doubt - 5
     await world.both_ends_agree(campaign)
 
 

@@ -10,7 +10,7 @@ from arq.connections import ArqRedis
 
 from dispatcher.clock import SystemClock
 from dispatcher.domain.ids import LaneId
-from dispatcher.ports import DueLane
+from dispatcher.domain.turn import DueLane
 from dispatcher.queues.wakes import FARTHEST, ArqJobs
 
 LANE = DueLane(LaneId(7), 0)

@@ -16,12 +16,13 @@ from dispatcher.domain.sender import SenderStatus
 async def lane_is_held(world: World, campaign: Campaign, reason: HoldReason) -> str:
     """Wait until the campaign's only lane says this reason and has nothing in hand; what it says then."""
 
-    async def said() -> str | None:
+    async def is_held() -> bool:
         [lane] = (await world.view(campaign)).lanes
-        is_there = lane.hold is not None and lane.hold.reason is reason
-        return str(lane.hold) if is_there and not lane.is_running else None
+        return lane.hold is not None and lane.hold.reason is reason and not lane.is_running
 
-    return await wait_until(said, description=f"the lane says {reason}") or ""
+    await wait_until(is_held, description=f"the lane says {reason}")
+    [lane] = (await world.view(campaign)).lanes
+    return str(lane.hold)
 
 
 async def test_a_banned_sender_sends_nothing_and_says_why(world: World) -> None:

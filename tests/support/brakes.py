@@ -10,11 +10,13 @@ from redis.asyncio import Redis
 from dispatcher.domain.errors import LedgerUnavailable, LimitsUnavailable
 from dispatcher.domain.grant import Ask, Grant, TurnPass
 from dispatcher.domain.message import Outcome
+from dispatcher.domain.posted import Posted
 from dispatcher.domain.sender import Sender
+from dispatcher.domain.turn import OpenedTurn
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.limits.limits import RedisLimits
-from dispatcher.ports import Channel, OpenedTurn, Posted
+from dispatcher.ports import Channel
 
 
 class Brake:
@@ -84,10 +86,10 @@ class ForgetfulLimits(RedisLimits):
         self.lost = lost
         self.asked = 0
 
-    async def grant(self, turn: TurnPass, asks: Sequence[Ask]) -> Grant:
+    async def grant(self, turn: TurnPass, asks: Sequence[Ask], *, is_reply: bool = False) -> Grant:
         """The port's promise."""
         self.asked += 1
-        grant = await super().grant(turn, asks)
+        grant = await super().grant(turn, asks, is_reply=is_reply)
         if self.asked in self.lost:
             raise LimitsUnavailable("no answer in time")
         return grant

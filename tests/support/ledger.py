@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from dispatcher.domain.campaign import Campaign, CampaignState, Counts
+from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.ids import LaneId
 from dispatcher.domain.sender import Sender
+from dispatcher.domain.turn import OpenedTurn
 from dispatcher.ledger.audience import fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.turns import LedgerTurns
-from dispatcher.ports import NewCampaign, OpenedTurn
 from support.builders import MAPPING, Crowd, a_sender
 
 LEASE = timedelta(seconds=30)

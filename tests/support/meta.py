@@ -71,6 +71,7 @@ class Meta:
         """Forget what earlier tests did; honest and quick from now on."""
         await self._call("POST", "reset", None)
         await self.behaves(latency_ms=2, errors={}, faults={})
+        await self.opted_out([])
         await self._call("PUT", "portfolios", [{"id": self._portfolio_id, "tier_limit": "unlimited"}])
         await self._call("PUT", "wabas", [{"id": self.waba_id, "portfolio_id": self._portfolio_id}])
         await self.template_is("APPROVED")

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Callable
 
 LOOK_EVERY_S = 0.02
 
-Seen = TypeVar("Seen")
 
+async def wait_until(predicate: Callable[[], object], *, description: str, timeout: float = 30.0) -> None:
+    """Return once the predicate, a function or a coroutine function, is true.
 
-async def wait_until(
-    predicate: Callable[[], Seen | Awaitable[Seen]], *, description: str, timeout: float = 30.0
-) -> Seen:
-    """Return the predicate's first true value. Raises AssertionError with the description after `timeout` seconds."""
+    Raises AssertionError with the description after `timeout` seconds.
+    """
     loop = asyncio.get_running_loop()
     ends = loop.time() + timeout
     while True:
         seen = predicate()
-        value = await seen if inspect.isawaitable(seen) else seen
-        if value:
-            return value
+        if inspect.isawaitable(seen):
+            seen = await seen
+        if seen:
+            return
         if loop.time() >= ends:
-            raise AssertionError(f"after {timeout} s still not: {description}; last seen {value!r}")
+            raise AssertionError(f"after {timeout} s still not: {description}")
         await asyncio.sleep(LOOK_EVERY_S)

@@ -1,13 +1,13 @@
 -- Grant: which messages of one sub-batch may be posted now, and when the others should ask again.
 --
--- KEYS  1 pool hash     2 sender hash     3 handed set of the turn    4 the turn's mark of being reaped
+-- KEYS  1 pool hash     2 sender hash     3 handed messages of the turn  4 the turn's mark of being reaped
 --       5 reach by sender (zset person -> end of token)               6 reach by pool (the same)
 --       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset lane -> hungry until)
 --       9 served (hash lane -> millionths of a message divided by weight)
---       10 pairs that Meta refused (zset person -> until)
+--       10 pairs that Meta refused (zset person -> until)             11 messages the turn gave back
 -- ARGV  1 now_ms or ''  2 epoch of the pass  3 lane  4 weight >= 1  5 day_ms  6 pair interval_ms  7 pair burst
 --       8 idle_ms: lifetime of unused memory  9 1 for replies, 0 for a campaign
---       10 one digit per ask: 1 costs reach, 0 does not
+--       10 one digit per ask: 1 costs reach, 0 does not; '' if all do
 --       11 message ids   12 people, distinct; each list joined by blanks, at most 500 long
 --       13 given (as 1) only where the server did not know this script: perhaps it is another one
 -- Returns {1, reason, until_ms, detail, now_ms, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
@@ -29,7 +29,7 @@
 --   * Pair. GCRA: one message per interval, `pair burst` at once, which is debt against later ones. The debt of a single
 --     message follows from the end of its reach token and is not written a second time. Nothing goes to a pair that
 --     Meta refused before its time.
---   * A person refused for tier or pair costs no rate. A message that may go is in the handed set before we return.
+--   * A person refused for tier or pair costs no rate. A message that may go is handed down in writing before we return.
 --   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first.
 --   * Lanes that want more than there is share by weight; a lane alone gets all (see `share`).
 --   * Nothing is granted on a memory that another server process has left. To ask for the server's name costs a tenth of
@@ -40,9 +40,10 @@ local now, epoch, lane = clock(ARGV[1]), ARGV[2], ARGV[3]
 local step = math.max(1, math.floor(MESSAGE / tonumber(ARGV[4]))) -- what one message adds to `served`
 local day_ms, interval_ms, idle_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
 local tolerance_ms = (tonumber(ARGV[7]) - 1) * interval_ms
-local is_reply, costs_digits = ARGV[9] == '1', ARGV[10]
+local is_reply, costs_digits, ids = ARGV[9] == '1', ARGV[10], ARGV[11]
 local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local reach_sender, reach_pool, pairs_key, hungry, served = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local reach_sender, reach_pool, pairs_key, hungry, served, barred_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local returned = KEYS[11]
 local HUNGRY_GRACE_MS, SLICE_MS, LOOK_MS = 3000, 20, 100
 
 if redis.call('EXISTS', handed) == 0 then
@@ -56,6 +57,8 @@ local looked_ms_ago = now - tonumber(p[2] or 0)
 if ARGV[13] or looked_ms_ago < 0 or looked_ms_ago >= LOOK_MS then
   if not is_own_memory(pool) then return {0} end
   redis.call('HSET', pool, 'looked_at', now)
+  redis.call('PEXPIRE', pool, idle_ms)
+  redis.call('PEXPIRE', sender, idle_ms)
 end
 local hold_until = tonumber(s[8])
 if s[7] ~= '' and (hold_until < 0 or hold_until > now) then
@@ -75,27 +78,37 @@ for person in string.gmatch(ARGV[12], '%S+') do
   asked = asked + 1
   people[asked] = person
 end
-if asked ~= #costs_digits then return redis.error_reply('ERR people and digits differ in number; is a blank in a name?') end
+local all_cost = costs_digits == ''
+if not all_cost and asked ~= #costs_digits then
+  return redis.error_reply('ERR people and digits differ in number; is a blank in a name?')
+end
 
--- What stands for each person later than now: one lookup for all, and none for an empty key.
+-- What stands for each person later than now.
 local function standing(key)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', now)
-  if redis.call('EXISTS', key) == 0 then return {} end
   return redis.call('ZMSCORE', key, unpack(people))
 end
-local portfolio = s[6] == 'portfolio'
+local portfolio, counted = s[6] == 'portfolio', limit >= 0
 local scope = portfolio and reach_pool or reach_sender
-local by_sender, by_pool, arrivals = standing(reach_sender), portfolio and standing(reach_pool) or {}, standing(pairs_key)
-local barred = standing(KEYS[10])
+local by_sender, by_pool = standing(reach_sender), portfolio and standing(reach_pool) or {}
 local known = portfolio and by_pool or by_sender
-local free = limit >= 0 and limit - redis.call('ZCARD', scope) or 0
+local free = counted and limit - redis.call('ZCARD', scope) or 0
 local implied_ms = interval_ms - day_ms -- from the end of a token to the arrival after its message
+-- Most of the time there is no debt, no rival, nothing given back; one question finds that out.
+local arrivals, barred, rivals = {}, {}, {}
+local stands = redis.call('EXISTS', pairs_key, barred_key, hungry, served, returned) > 0
+if stands then
+  arrivals, barred = standing(pairs_key), standing(barred_key)
+  if not is_reply then
+    redis.call('ZREMRANGEBYSCORE', hungry, '-inf', now)
+    rivals = redis.call('ZRANGE', hungry, 0, -1)
+  end
+end
 
 -- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
 -- least. A lane that was not hungry starts no lower than that one: idleness earns no credit. Replies stand outside.
-redis.call('ZREMRANGEBYSCORE', hungry, '-inf', now)
 local was_hungry, least = false, nil
-for _, other in ipairs(is_reply and {} or redis.call('ZRANGE', hungry, 0, -1)) do
+for _, other in ipairs(rivals) do
   if other == lane then
     was_hungry = true
   else
@@ -111,7 +124,8 @@ if least then
 end
 
 -- The walk. Tier first, then pair, then share and rate: whoever fails has spent nothing.
-local refused, waits, tokens, goes = {}, {}, {}, {}
+local most = math.min(share, math.floor((level - floor_units) / MESSAGE))
+local refused, waits, stays, tokens = {}, {}, {}, {}
 local reached, debts, r, d = {}, {}, 0, 0 -- what ZADD will get
 local walked, granted, uncounted, short = 0, 0, false, nil
 local day_end, uncounted_before = now + day_ms, portfolio and 0 or -1
@@ -122,33 +136,30 @@ local function special(...)
 end
 for i = 1, asked do
   local person, ours = people[i], by_sender[i]
-  local costs = string.byte(costs_digits, i) == 49 -- '1'
-  local counts = costs and limit >= 0
-  local arrival = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms
+  local costs = all_cost or string.byte(costs_digits, i) == 49 -- '1'
+  local counts = counted and costs
+  local arrival, free_at = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms, barred[i]
   if arrival and arrival <= now then arrival = nil end
-  local free_at = math.max(arrival and arrival - tolerance_ms or 0, tonumber(barred[i] or 0))
-  if counts and not known[i] and free <= 0 then
+  if arrival or free_at then free_at = math.max(arrival and arrival - tolerance_ms or 0, tonumber(free_at or 0)) end
+  if counts and free <= 0 and not known[i] then
     refused[#refused + 1] = i
-  elseif free_at > now then
+    stays[i] = true
+  elseif free_at and free_at > now then
     waits[#waits + 1] = i
     waits[#waits + 1] = free_at
-  elseif granted >= share then
-    short = 'fair_share'
-    break
-  elseif level - MESSAGE < floor_units then
-    short = 'rate'
+    stays[i] = true
+  elseif granted >= most then
+    short = granted >= share and 'fair_share' or 'rate'
     break
   else
     granted = granted + 1
-    level = level - MESSAGE
-    goes[i] = true
     if arrival or not counts then
       debts[d + 1], debts[d + 2] = arrival and arrival + interval_ms or arrival_text, person
       d = d + 2
     end
     if not counts then
       uncounted = uncounted or costs
-      if limit >= 0 then special(i, 0, 0, 0) end
+      if counted then special(i, 0, 0, 0) end
     else
       local token_end, theirs = day_end_text, by_pool[i]
       if not known[i] then free = free - 1 end
@@ -163,15 +174,20 @@ for i = 1, asked do
   end
   walked = i
 end
+level = level - granted * MESSAGE
 
--- Write down what was spent, the handed set first.
-if granted > 0 then
-  local ids, position = {}, 0
-  for id in string.gmatch(ARGV[11], '%S+') do
+-- Write down what was spent, what is handed over first.
+if granted == asked and not stands then
+  redis.call('APPEND', handed, ' ' .. ids)
+elseif granted > 0 then
+  local handed_now, position = {}, 0
+  for id in string.gmatch(ids, '%S+') do
     position = position + 1
-    if goes[position] then ids[#ids + 1] = id end
+    if position > walked then break end
+    if not stays[position] then handed_now[#handed_now + 1] = id end
   end
-  redis.call('SADD', handed, unpack(ids))
+  redis.call('APPEND', handed, ' ' .. table.concat(handed_now, ' '))
+  redis.call('SREM', returned, unpack(handed_now)) -- given back once, claimed and granted again
 end
 if d > 0 then
   redis.call('ZADD', pairs_key, unpack(debts))
@@ -188,8 +204,6 @@ end
 if uncounted then redis.call('HSET', pool, 'uncounted_until', day_end) end
 redis.call('HSET', sender, 'level', level, 'at', now)
 if slowed_at and slowed_at > now then redis.call('HSET', sender, 'slowed_at', now) end -- the clock was set back
-redis.call('PEXPIRE', sender, idle_ms)
-redis.call('PEXPIRE', pool, idle_ms)
 
 -- The hold on the rest. A short rate is named before a full tier: somebody else of this batch can go sooner.
 local reason, until_ms = '', -1
@@ -220,7 +234,7 @@ end
 if least then
   redis.call('HSET', served, lane, mine + granted * step)
   redis.call('PEXPIRE', served, idle_ms)
-elseif not is_reply then
+elseif stands and not is_reply then
   redis.call('DEL', served) -- nobody to be fair to: history means nothing
 end
-return {1, reason, until_ms, '', now, walked, refused, waits, limit >= 0 and day_end or 0, uncounted_before, tokens}
+return {1, reason, until_ms, '', now, walked, refused, waits, counted and day_end or 0, uncounted_before, tokens}

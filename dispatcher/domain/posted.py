@@ -1,0 +1,34 @@
+"""What came of a post: exactly one of four kinds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from dispatcher.domain.verdict import Verdict
+
+
+class PostedKind(StrEnum):
+    """What is known after a post."""
+
+    ACCEPTED = "accepted"
+    """Meta answered with a wamid."""
+    REFUSED = "refused"
+    """Meta answered that it did not take the message."""
+    UNSURE = "unsure"
+    """The request may have been written, and no clear answer came."""
+    NOT_WRITTEN = "not_written"
+    """No connection: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What came of one post: exactly one of the four kinds."""
+
+    kind: PostedKind
+    wamid: str | None = None
+    status: str | None = None
+    """Meta's `message_status` where it is not plain "accepted"."""
+    verdict: Verdict | None = None
+    """For refusals, and for answers that leave the outcome open."""
+    detail: str = ""
