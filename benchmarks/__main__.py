@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import campaign, imports, tier
+from benchmarks import campaign, days, imports, pacing, tier
 
-BENCHMARKS = {"campaign": campaign, "import": imports, "tier": tier}
+BENCHMARKS = {"campaign": campaign, "import": imports, "tier": tier, "days": days, "pacing": pacing}
 
 
 def machine() -> Mapping[str, Any]:

@@ -43,7 +43,6 @@ from dispatcher.queues.wakes import ArqJobs
 from dispatcher.settings import Settings, secret
 from dispatcher.telemetry import Events
 
-
 @dataclass(frozen=True, slots=True)
 class App:
     """An open house."""
@@ -197,7 +196,10 @@ async def _wire(
         LedgerCampaigns(database),
         LedgerSenders(database),
     )
-    limits = RedisLimits(redis, namespace=instance, timeout=timedelta(seconds=settings.limits_timeout_s))
+    day = timedelta(seconds=settings.day_s + settings.reach_margin_s)
+    limits = RedisLimits(
+        redis, namespace=instance, day=day, timeout=timedelta(seconds=settings.limits_timeout_s)
+    )
     jobs = ArqJobs(redis, clock, namespace=instance)
     campaigns = Campaigns(campaign_book, sender_book, jobs, clock)
     management = GraphManagement(management_client, secret, **_graph(settings))
@@ -219,6 +221,7 @@ async def _wire(
             channel=channel,
             payloads=TemplatePayloads(),
             clock=clock,
+            day=day,
             telemetry=events,
             policy=policy,
             settings=LaneSettings(

@@ -77,6 +77,10 @@ class Settings(BaseSettings):
     """The part of that burst which campaigns leave to replies."""
     slowed_share: float = Field(0.5, gt=0, le=1)
     """The part of its rate that a RATE_LIMITED, FLAGGED or low-quality sender may use."""
+    day_s: float = Field(86_400.0, gt=0, le=86_400)
+    """Seconds of the rolling day that tiers count in; shorter only in rehearsals, together with the sandbox's."""
+    reach_margin_s: float = Field(30.0, ge=0, le=600)
+    """Seconds that a person counts beyond that day: Meta counts from when it took the message, we from the grant."""
     sends_us_marketing: bool = False
     """Whether marketing is posted to numbers of the United States, where Meta does not deliver it."""
     stricter_statuses: frozenset[SenderStatus] = frozenset()

@@ -6,7 +6,6 @@ from dispatcher.domain.errors import EpochLost
 from dispatcher.domain.grant import TurnPass
 from dispatcher.domain.ids import PoolKey
 from dispatcher.domain.pacing import limits_of
-from dispatcher.domain.reach import DAY
 from dispatcher.domain.turn import OpenedTurn
 from dispatcher.engine.tools import LaneTools
 
@@ -18,7 +17,9 @@ async def rebuild_pool(tools: LaneTools, pool: PoolKey) -> None:
         for sender, holds in await tools.senders.standing()
         if sender.pool == pool
     ]
-    await tools.limits.rebuild(pool, standing, tools.turns.reached_of_pool(pool, tools.clock.now() - DAY))
+    await tools.limits.rebuild(
+        pool, standing, tools.turns.reached_of_pool(pool, tools.clock.now() - tools.day)
+    )
 
 
 async def open_pass(tools: LaneTools, turn: OpenedTurn) -> TurnPass:

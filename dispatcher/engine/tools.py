@@ -35,6 +35,8 @@ class LaneTools:
     channel: Channel
     payloads: Payloads
     clock: Clock
+    day: timedelta
+    """How long a reached person counts against the tier."""
     telemetry: Telemetry
     policy: Policy
     settings: LaneSettings

@@ -62,6 +62,15 @@ class Valkey:
     def stop(self) -> None:
         self._end(signal.SIGTERM)
 
+    def hang(self) -> None:
+        """Alive, connected, and silent."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(how)
@@ -111,6 +120,6 @@ def _form(ports: Sequence[int], bus_ports: Sequence[int]) -> None:
 
         def is_whole(node: redis.Redis) -> bool:
             info = node.execute_command("CLUSTER", "INFO")
-            return bool(info["cluster_state"] == "ok" and info["cluster_slots_ok"] == str(_SLOTS))
+            return b"cluster_state:ok" in info and f"cluster_slots_ok:{_SLOTS}".encode() in info
 
         wait_until(lambda: all(map(is_whole, nodes)), description="the cluster is formed")

@@ -62,6 +62,24 @@ async def test_a_closed_turn_is_granted_nothing(limits: RedisLimits, clock: Manu
         await limits.grant(turn, asks_for("a"))
 
 
+async def test_what_was_given_back_and_granted_again_was_handed_over(
+    limits: RedisLimits, clock: ManualMs
+) -> None:
+    turn = await a_full_bucket(limits, clock, a_sender())
+    asks = asks_for("a", "b")
+    first = await limits.grant(turn, asks)
+    await limits.give_back(turn, first.go, [])
+    assert await limits.grant(turn, asks[:1])
+    assert await limits.reap(POOL, turn.turn_id) == frozenset({asks[0].message_id})
+
+
+async def test_a_turn_of_another_memory_tells_nothing(limits: RedisLimits, clock: ManualMs) -> None:
+    turn = await a_full_bucket(limits, clock, a_sender())
+    await limits.grant(turn, asks_for("a"))
+    await limits.rebuild(POOL, [a_sender()], nobody(), force=True)
+    assert await limits.reap(POOL, turn.turn_id) is None
+
+
 # --- giving back ---
 
 

@@ -131,10 +131,13 @@ async def test_every_key_has_a_lifetime_and_the_hash_tag_of_its_pool(
     sender = a_sender(rate="100/s", burst=2)
     turns = [await a_full_bucket(limits, clock, sender), await a_turn(limits, sender, lane=2)]
     for turn in (*turns, *turns):
-        await limits.grant(turn, asks_for(*range(10)))
+        last = await limits.grant(turn, asks_for(*range(10)))
+        clock.passes(timedelta(milliseconds=10))
+    await limits.give_back(turns[1], last.go, [])
+    await limits.back_off_pair(POOL, sender.sender_id, PersonKey("+1"), clock.now + timedelta(seconds=4))
     await limits.reap(POOL, turns[1].turn_id)
-    keys = [key.decode() for key in await redis.keys()]
-    assert len(keys) == 7
+    keys = [key.decode() async for key in redis.scan_iter()]
+    assert len(keys) == 10
     for key in keys:
         assert re.match(r"disp:test:\{portfolio-1\}:", key)
         assert await redis.pttl(key) > 0, key

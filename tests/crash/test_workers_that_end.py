@@ -70,7 +70,6 @@ async def test_a_killed_worker_is_replaced_and_nobody_is_messaged_twice(world: W
     await world.both_ends_agree(campaign)
 
 
-@pytest.mark.slow
 @pytest.mark.settings(lease_s=2)
 async def test_people_are_cancelled_even_if_the_worker_dies_with_them(world: World) -> None:
     await world.a_sender(rate="100/s")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.ids import LaneId
+from dispatcher.domain.message import ClaimedMessage, Outcome, accepted
 from dispatcher.domain.sender import Sender
-from dispatcher.domain.turn import OpenedTurn
+from dispatcher.domain.turn import DeadTurn, OpenedTurn
 from dispatcher.ledger.audience import fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
@@ -85,3 +86,26 @@ class Ledger:
         """By the counters, which are proved to equal the rows."""
         assert await self.campaigns.check() == []
         return await self.campaigns.counts(filled.campaign.id)
+
+
+SOON = timedelta(minutes=5)
+
+
+def later(span: timedelta = SOON) -> datetime:
+    """So long from now."""
+    return datetime.now(UTC) + span
+
+
+def as_dead(turn: OpenedTurn) -> DeadTurn:
+    """As upkeep finds it when its lease has run out."""
+    return DeadTurn(turn.lane_id, turn.turn_id, turn.campaign.id, turn.sender.pool)
+
+
+def taken(message: ClaimedMessage) -> Outcome:
+    """Meta took it."""
+    return accepted(message.id, f"wamid.{message.id}")
+
+
+async def settle_all(ledger: Ledger, turn: OpenedTurn, messages: Sequence[ClaimedMessage]) -> int:
+    """Meta took all of them. Returns how many were the turn's own."""
+    return await ledger.turns.settle(turn, [taken(message) for message in messages])
