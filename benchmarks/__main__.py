@@ -12,9 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import campaign, days, imports, pacing, tier
+from benchmarks import ban, campaign, days, imports, pacing, tier
 
-BENCHMARKS = {"campaign": campaign, "import": imports, "tier": tier, "days": days, "pacing": pacing}
+BENCHMARKS = {
+    "ban": ban,
+    "campaign": campaign,
+    "import": imports,
+    "tier": tier,
+    "days": days,
+    "pacing": pacing,
+}
 
 
 def machine() -> Mapping[str, Any]:

@@ -129,7 +129,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         database = await Database.open(settings.database_url, connections=settings.ledger_connections)
         opened.push_async_callback(database.close)
         redis = await _open_redis(settings)
-        opened.push_async_callback(redis.aclose)
+        opened.push_async_callback(redis.aclose, close_connection_pool=True)
         transport = open_transport(
             settings.transport,
             timeout=settings.post_timeout,
@@ -162,7 +162,7 @@ async def _open_redis(settings: Settings) -> ArqRedis:
     try:
         await redis.ping()
     except (RedisError, OSError) as error:
-        await redis.aclose()
+        await redis.aclose(close_connection_pool=True)
         raise LimitsUnavailable(
             f"Redis cannot be reached: {error}",
             hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
@@ -176,7 +176,7 @@ async def redis_version(settings: Settings) -> str:
     try:
         info = await redis.info("server")
     finally:
-        await redis.aclose()
+        await redis.aclose(close_connection_pool=True)
     if "valkey_version" in info:
         return f"Valkey {info['valkey_version']}"
     return f"Redis {info['redis_version']}"

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -98,6 +98,12 @@ class Settings(BaseSettings):
                 "CONNECTED cannot be blocked: no sender could ever send; switch senders off instead"
             )
         return value | BLOCKED_STATUSES
+
+    @model_validator(mode="after")
+    def _connecting_ends_before_the_post(self) -> Self:
+        if self.connect_timeout_s >= self.post_timeout_s:
+            raise ValueError("connect_timeout_s must be shorter than post_timeout_s, which includes it")
+        return self
 
     @classmethod
     def settings_customise_sources(
