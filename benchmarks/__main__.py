@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ban, campaign, days, imports, pacing, tier
+from benchmarks import ban, campaign, days, imports, limits, pacing, tier
 
 BENCHMARKS = {
     "ban": ban,
@@ -20,6 +20,7 @@ BENCHMARKS = {
     "import": imports,
     "tier": tier,
     "days": days,
+    "limits": limits,
     "pacing": pacing,
 }
 

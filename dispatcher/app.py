@@ -43,6 +43,7 @@ from dispatcher.queues.wakes import ArqJobs
 from dispatcher.settings import Settings, secret
 from dispatcher.telemetry import Events
 
+
 @dataclass(frozen=True, slots=True)
 class App:
     """An open house."""
@@ -211,7 +212,7 @@ async def _wire(
         events=events,
         campaigns=campaigns,
         senders=Senders(sender_book, limits, jobs, management, policy),
-        explain=Explain(campaigns, campaign_book, sender_book, clock, policy),
+        explain=Explain(campaigns, campaign_book, sender_book, limits, clock, policy),
         upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy),
         lane_tools=LaneTools(
             turns=turns,

@@ -7,23 +7,20 @@ leashes, so that nothing outlives the process that opened the rehearsal.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from dispatcher.domain.errors import ChannelUnavailable
 from dispatcher.embedded import Embedded
 from dispatcher.leash import Leash, stop_all
+from dispatcher.processes import start_sandbox, start_workers
 from dispatcher.settings import Settings
 
 TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but a sandbox
@@ -96,25 +93,18 @@ def rehearsal(
     with ExitStack() as stack:
         home = _folder(stack)
         servers = stack.enter_context(Embedded(home / "data", durable=durable))
-        sandbox = stack.enter_context(_sandbox(world, home))
+        simulator, url = start_sandbox(world, port=0)
+        stack.enter_context(simulator)
+        sandbox = Sandbox(url)
         token = home / "token"
         token.touch(mode=0o600)
         token.write_text(TOKEN)
         found = Settings.load(
             database_url=servers.database_url, redis_url=servers.redis_url, graph_url=sandbox.url, **settings
         )
-        workers = [start_worker(found, role) for role in [*["lanes"] * lanes, "upkeep"]]
+        workers = [start_workers(found, role, 1) for role in [*["lanes"] * lanes, "upkeep"]]
         stack.callback(stop_all, workers)
         yield Rehearsal(home, found, sandbox, f"file:{token}", workers)
-
-
-def start_worker(settings: Settings, role: str, processes: int = 1) -> Leash:
-    """Start worker processes of a role; they end with this process, or by `stop`, gracefully."""
-    return Leash(
-        [sys.executable, "-m", "workers", role, "--processes", str(processes)],
-        grace=timedelta(seconds=settings.stop_grace_s + 3),
-        env={**os.environ, **settings.environment()},
-    )
 
 
 def _folder(stack: ExitStack) -> Path:
@@ -123,15 +113,3 @@ def _folder(stack: ExitStack) -> Path:
     home.chmod(0o711)
     stack.callback(shutil.rmtree, home, ignore_errors=True)
     return home
-
-
-@contextmanager
-def _sandbox(world: Path | None, home: Path) -> Iterator[Sandbox]:
-    said = home / "sandbox.json"
-    command = [sys.executable, "-m", "dispatcher.sandbox", *(["--world", str(world)] if world else [])]
-    with said.open("wb") as output, Leash(command, output=output) as process:
-        while not (line := said.read_bytes()).endswith(b"}\n"):
-            if process.poll() is not None:
-                raise ChannelUnavailable(f"the sandbox did not start: {line.decode()}")
-            time.sleep(_LOOK_EVERY_S)
-        yield Sandbox(json.loads(line)["url"])

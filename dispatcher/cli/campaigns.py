@@ -186,6 +186,7 @@ def explanation_lines(explanation: Explanation) -> list[str]:
     for lane in explanation.lanes:
         binding = "; ".join(describe(hold) for hold in lane.binding) or "nothing binds"
         lines.append(f"  {lane.sender}: {binding}")
+        lines += [f"    {sentence}" for sentence in lane.outlook]
     return lines
 
 

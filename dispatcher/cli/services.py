@@ -15,15 +15,15 @@ import typer
 from dispatcher.app import App
 from dispatcher.cli.command import command, run_async
 from dispatcher.cli.output import ExitCode, Output, table
-from dispatcher.cli.processes import (
+from dispatcher.leash import Leash
+from dispatcher.ledger.database import Database, Migration
+from dispatcher.processes import (
     sandbox_command,
     start_sandbox,
     start_workers,
     worker_command,
     worker_environment,
 )
-from dispatcher.leash import Leash
-from dispatcher.ledger.database import Database, Migration
 from dispatcher.servers import data_dir_of, is_running, located
 from dispatcher.settings import Settings
 

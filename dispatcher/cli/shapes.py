@@ -174,7 +174,11 @@ def explanation_shape(explanation: Explanation) -> Shape:
         "binding": hold_shape(explanation.binding),
         "advice": explanation.advice,
         "lanes": [
-            {"sender": lane.sender, "binding": [hold_shape(hold) for hold in lane.binding]}
+            {
+                "sender": lane.sender,
+                "binding": [hold_shape(hold) for hold in lane.binding],
+                "outlook": list(lane.outlook),
+            }
             for lane in explanation.lanes
         ],
     }

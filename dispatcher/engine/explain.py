@@ -9,22 +9,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.gate import decide
+from dispatcher.domain.grant import Usage
 from dispatcher.domain.hold import LIFTED_BY, Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
-from dispatcher.domain.pacing import Policy
+from dispatcher.domain.pacing import Policy, limits_of
+from dispatcher.domain.reach import LimitScope
 from dispatcher.domain.report import CampaignView, LaneView, MessageView
+from dispatcher.domain.sender import Sender
 from dispatcher.engine.campaigns import Campaigns, binding_hold
-from dispatcher.ports import CampaignBook, Clock, SenderBook
+from dispatcher.ports import CampaignBook, Clock, Limits, SenderBook
 
 
 @dataclass(frozen=True, slots=True)
 class LaneExplanation:
-    """One sender's part: everything that binds, the first one first. Empty when nothing does."""
+    """One sender's part."""
 
     sender: str
     binding: Sequence[Hold]
+    """Everything that binds now, the first one first. Empty when nothing does."""
+    outlook: Sequence[str]
+    """What would bind next, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,14 @@ class Explain:
         campaigns: Campaigns,
         book: CampaignBook,
         senders: SenderBook,
+        limits: Limits,
         clock: Clock,
         policy: Policy,
     ) -> None:
         self._campaigns = campaigns
         self._book = book
         self._senders = senders
+        self._limits = limits
         self._clock = clock
         self._policy = policy
 
@@ -97,13 +106,35 @@ class Explain:
         binding = [decision] if isinstance(decision, Hold) else []
         if lane.hold is not None and all(hold.reason is not lane.hold.reason for hold in binding):
             binding.append(lane.hold)
-        return LaneExplanation(sender.name, binding)
+        return LaneExplanation(sender.name, binding, await self._outlook(sender, view.counts.pending))
+
+    async def _outlook(self, sender: Sender, pending: int) -> Sequence[str]:
+        try:
+            usage = await self._limits.usage(limits_of(sender, self._policy))
+        except LimitsUnavailable:
+            return ["what is used of its limits is not known before its next turn"]
+        return [f"at most {usage.rate}", *tier_outlook(sender, usage, pending)]
 
 
 def describe(hold: Hold) -> str:
     """A hold in one line: the reason, its detail, its end."""
     until = f" until {hold.until:%Y-%m-%d %H:%M:%S} UTC" if hold.until else ""
     return f"{hold}{until}"
+
+
+def tier_outlook(sender: Sender, usage: Usage, pending: int) -> Sequence[str]:
+    """How far the tier reaches, and what would add to it."""
+    if usage.reach_limit is None:
+        return ["its tier is unlimited"]
+    left = max(0, usage.reach_limit - usage.reach_used)
+    said = [f"its tier allows {left:,} more of {usage.reach_limit:,} people now"]
+    if pending > left and usage.reach_next is not None:
+        said.append(f"the next token comes back at {usage.reach_next:%Y-%m-%d %H:%M:%S} UTC")
+    if sender.limit_scope is LimitScope.PORTFOLIO:
+        said.append("the tier is its portfolio's: another number of it adds speed, but no reach")
+    elif pending > left:
+        said.append("another sender adds both speed and reach")
+    return said
 
 
 def _ended(view: CampaignView) -> str:

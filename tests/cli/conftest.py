@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.cli import run
-from dispatcher.cli.processes import start_sandbox
+from dispatcher.processes import start_sandbox
 
 from .builders import TOKEN, WORLD, Dispatch, Said, Write, a_sender
 

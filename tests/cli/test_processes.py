@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from dispatcher.cli.output import ExitCode
-from dispatcher.cli.processes import start_workers
+from dispatcher.processes import start_workers
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 

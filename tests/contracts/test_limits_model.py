@@ -7,6 +7,7 @@ back as it likes. (A clock set forward is the passing of time, as far as a serve
 from __future__ import annotations
 
 import asyncio
+import itertools
 from itertools import count
 
 import pytest
@@ -43,37 +44,43 @@ from dispatcher.domain.reach import LimitScope
 EXAMPLES = 200
 """In the default profile; `--hypothesis-profile=nightly` tries 2,000."""
 
-a_lane = st.sampled_from([(1, 1), (1, 1), (1, 2), (2, 1)])
+a_lane = st.sampled_from([(1, 1), (1, 2), (1, 1), (1, 2), (2, 1)])
 a_sender_id = st.sampled_from([1, 1, 2])
 people = st.lists(st.integers(0, 6), min_size=1, max_size=6, unique=True).map(tuple)
 nobody_or_one = st.one_of(st.just(99), st.integers(0, 5))
 asked = st.builds(Asked, a_lane, people, nobody_or_one, st.sampled_from([False, False, False, True]))
-briefly = st.builds(Passed, st.integers(0, 300))
-steps = st.lists(
-    st.one_of(
-        asked,
-        asked,
-        asked,
-        asked,
-        briefly,
-        briefly,
-        st.builds(Passed, st.integers(0, 20_000)),
-        st.builds(Passed, st.integers(0, DAY_MS)),
-        st.builds(SetBack, st.integers(1, DAY_MS // 2)),
-        st.builds(GivenBack, st.integers(0, 5), st.booleans()),
-        st.builds(TierIs, st.one_of(st.none(), st.integers(1, 5))),
-        st.builds(ScopeIs, st.sampled_from(LimitScope)),
-        st.builds(HeldFor, a_sender_id, st.integers(0, 500)),
-        st.builds(SlowedDown, a_sender_id, st.one_of(st.none(), st.integers(0, 3_000))),
-        st.builds(CameIn, a_sender_id, st.integers(1, 30)),
-        st.builds(Barred, a_sender_id, st.integers(0, 6), st.integers(0, 10_000)),
-        st.just(Flushed()),
-        st.just(Waited()),
-        st.just(Waited()),
-    ),
-    min_size=5,
-    max_size=30,
+often: dict[st.SearchStrategy[object], int] = {
+    asked: 12,
+    st.just(Waited()): 4,
+    st.builds(Passed, st.integers(0, 300)): 3,
+    st.builds(Passed, st.integers(300, 20_000)): 4,
+    st.builds(Passed, st.integers(0, DAY_MS)): 1,
+    st.builds(SetBack, st.integers(1, DAY_MS // 2)): 1,
+    st.builds(GivenBack, st.integers(0, 5), st.booleans()): 2,
+    st.builds(TierIs, st.one_of(st.none(), st.integers(1, 5))): 1,
+    st.builds(ScopeIs, st.sampled_from(LimitScope)): 2,
+    st.builds(HeldFor, a_sender_id, st.integers(0, 500)): 1,
+    st.builds(SlowedDown, a_sender_id, st.one_of(st.none(), st.integers(0, 3_000))): 1,
+    st.builds(CameIn, a_sender_id, st.integers(1, 8)): 1,
+    st.builds(Barred, a_sender_id, st.integers(0, 6), st.integers(0, 10_000)): 1,
+    st.just(Flushed()): 1,
+}
+# why flatmap: `one_of` gives each kind the same chance, however often it is named
+a_step = st.sampled_from([kind for kind, weight in often.items() for _ in range(weight)]).flatmap(
+    lambda kind: kind
 )
+all_seven = st.permutations(range(7)).map(tuple)
+a_rivalry = st.lists(
+    st.one_of(
+        st.builds(Asked, st.sampled_from([(1, 1), (1, 2)]), all_seven, st.just(99), st.just(False)),
+        st.builds(Passed, st.integers(0, 1_500)),
+    ),
+    min_size=6,
+    max_size=12,
+)
+"""Two lanes of one sender that ask in turn for more than there is."""
+a_scene = st.one_of(st.lists(a_step, min_size=8, max_size=30), a_rivalry)
+steps = st.lists(a_scene, min_size=1, max_size=3).map(lambda scenes: [*itertools.chain(*scenes)])
 
 
 @st.composite
@@ -82,7 +89,7 @@ def two_senders(draw: st.DrawFn) -> list[SenderLimits]:
     scope = LimitScope.SENDER
     senders = []
     for n in (1, 2):
-        rate = Rate(draw(st.sampled_from([700, 5_000, 80_000, 333_333])))
+        rate = Rate(draw(st.sampled_from([700, 5_000, 5_000, 80_000, 333_333])))
         reserve = draw(st.integers(0, 2))
         burst = reserve + draw(st.integers(1, 15))
         senders.append(SenderLimits(SenderId(n), POOL, rate, burst, reserve, tier(limit), scope, None))

@@ -30,7 +30,8 @@
 --     message follows from the end of its reach token and is not written a second time. Nothing goes to a pair that
 --     Meta refused before its time.
 --   * A person refused for tier or pair costs no rate. A message that may go is handed down in writing before we return.
---   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first.
+--   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first; for a lane that is
+--     ahead (fair_share), as soon as the others have taken theirs, or have been silent for HUNGRY_GRACE_MS.
 --   * Lanes that want more than there is share by weight; a lane alone gets all (see `share`).
 --   * Nothing is granted on a memory that another server process has left. To ask for the server's name costs a tenth of
 --     a batch, so it is asked in the first grant of a pool after LOOK_MS, by the clock in the memory itself: what a

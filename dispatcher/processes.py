@@ -1,4 +1,4 @@
-"""Starts what `dispatch up` keeps running: worker processes and the sandbox, each on a leash.
+"""Starts worker processes and the sandbox, each on a leash.
 
 What they do is left to them; here is their command line, their environment, and how one learns that they are ready.
 """
