@@ -40,17 +40,26 @@ class Remember(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What one answer asks for."""
+    """What one answer asks for. Most ask for nothing beyond their outcome."""
 
     outcome: Outcome
     hold: Hold | None = None
     """Ends the turn."""
     held_scope: HeldScope | None = None
     """Where set, the hold is stored, and binds everything in that scope."""
+    slows_down: bool = False
+    """The sender sends too fast for Meta."""
+    pair_until: datetime | None = None
+    """Nothing to this person from this sender before then."""
     remember: Remember | None = None
     """What is kept of the person."""
     remember_for: timedelta | None = None
     """How long an undeliverable person is left alone."""
+
+    @property
+    def goes_beyond(self) -> bool:
+        """Whether it asks for anything beyond its outcome."""
+        return bool(self.hold or self.remember or self.slows_down or self.pair_until)
 
 
 _STOPS = {
@@ -99,17 +108,23 @@ def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: 
         hold = Hold(stop, until, f"{verdict.code}: {verdict.reason}")
         scope = _HELD_SCOPES.get(verdict.scope, HeldScope.SENDER)
         return Consequence(_again(message, verdict, None, stop, detail), hold, scope)
-    if verdict.kind is VerdictKind.SLOW_DOWN_SENDER and verdict.scope is not Scope.PAIR:
-        until = now + wait
-        hold = Hold(HoldReason.RATE, until, f"{verdict.code}: {verdict.reason}")
-        return Consequence(_again(message, verdict, until, HoldReason.RATE, detail), hold)
-    reason = {
-        Scope.PAIR: HoldReason.PAIR,
-        Scope.PERSON: HoldReason.PERSON_COOLDOWN,
-    }.get(verdict.scope, HoldReason.RETRY_LATER)
+    if verdict.kind is VerdictKind.SLOW_DOWN_SENDER:
+        return _slower(message, verdict, detail, now + wait)
+    reason = HoldReason.PERSON_COOLDOWN if verdict.scope is Scope.PERSON else HoldReason.RETRY_LATER
     return Consequence(
         _again(message, verdict, now + wait, reason, detail), remember=_memory_of(verdict), remember_for=wait
     )
+
+
+def _slower(message: ClaimedMessage, verdict: Verdict, detail: str, until: datetime) -> Consequence:
+    """Too many to one person, from one sender, or by the whole account; only the last has to be held."""
+    if verdict.scope is Scope.PAIR:
+        return Consequence(_again(message, verdict, until, HoldReason.PAIR, detail), pair_until=until)
+    again = _again(message, verdict, until, HoldReason.RATE, detail)
+    if verdict.scope is Scope.SENDER:
+        return Consequence(again, slows_down=True)
+    hold = Hold(HoldReason.RATE, until, f"{verdict.code}: {verdict.reason}")
+    return Consequence(again, hold, HeldScope.ACCOUNT)
 
 
 def _memory_of(verdict: Verdict) -> Remember | None:

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
 
+from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.message import ClaimedMessage
@@ -35,6 +37,7 @@ async def follow(
             await _leave_alone(tools, message, consequence)
         case None:
             pass
+    await _tell_rates(tools, turn, message, consequence)
     hold, scope = consequence.hold, consequence.held_scope
     if hold is not None and scope is not None:
         held = await tools.turns.put_hold(scope, _key_of(scope, turn), hold, consequence.outcome.code)
@@ -44,6 +47,18 @@ async def follow(
     if hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
         return Hold(hold.reason, tools.clock.now() + OUTAGE_PAUSE, hold.detail)
     return hold
+
+
+async def _tell_rates(
+    tools: LaneTools, turn: OpenedTurn, message: ClaimedMessage, consequence: Consequence
+) -> None:
+    """What the limits must know at once; without Redis nothing is granted anyway."""
+    sender = turn.sender
+    with contextlib.suppress(LimitsUnavailable):
+        if consequence.slows_down:
+            await tools.limits.slow_down(sender.id, sender.pool)
+        if consequence.pair_until is not None:
+            await tools.limits.back_off_pair(sender.pool, sender.id, message.key, consequence.pair_until)
 
 
 async def _leave_alone(tools: LaneTools, message: ClaimedMessage, consequence: Consequence) -> None:

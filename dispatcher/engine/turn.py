@@ -236,7 +236,7 @@ class Turn:
             self._settler.return_reach(granted.reach)
         self._settler.add(consequence.outcome)
         self.tools.telemetry.posted(posted.kind, posted.verdict)
-        if consequence.hold is not None or consequence.remember is not None:
+        if consequence.goes_beyond:
             await self._follow(message, consequence)
 
     async def _follow(self, message: ClaimedMessage, consequence: Consequence) -> None:

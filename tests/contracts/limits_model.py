@@ -206,7 +206,6 @@ class LimitsModel:
         return answer
 
     def _remember_lane(self, s: SenderModel, lane_id: int, short: Answer | None) -> None:
-        s.hungry.pop(lane_id, None)
         if short is not None and short.hold is not None:
             s.hungry[lane_id] = short.hold[1] + 3_000
 

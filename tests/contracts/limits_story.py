@@ -13,7 +13,7 @@ from itertools import count
 
 from fakeredis import FakeAsyncRedis, FakeServer
 from limits_builders import ManualMs
-from limits_model import LimitsModel, SenderModel
+from limits_model import MESSAGE, LimitsModel, SenderModel
 
 from dispatcher.domain.errors import EpochLost
 from dispatcher.domain.grant import Ask, Grant, Granted, Reached, SenderLimits, TurnPass
@@ -117,7 +117,7 @@ def ms_of(at: datetime | None) -> int:
 
 @dataclass
 class Post:
-    """A granted message that was not undone: what the receiver would see."""
+    """A granted message."""
 
     ms: int
     """By the clock."""
@@ -131,7 +131,10 @@ class Post:
     granted: Granted
     memory: int
     """How often Redis had lost its memory before."""
-    delivered: bool = True
+    was_posted: bool = True
+    """False once it was given back unposted: the receiver never saw it."""
+    undone_after: int | None = None
+    """How many posts there were when Meta had not taken it, or it was given back unposted; None: it stands."""
 
 
 class Story:
@@ -175,7 +178,8 @@ class Story:
             yield [Reached(SenderId(sender_id), PersonKey(person), START + timedelta(milliseconds=ms))]
 
     def last_messaged(self) -> dict[tuple[int, str], int]:
-        return {(post.lane[0], post.person): post.ms for post in self.posts if post.counts and post.delivered}
+        standing = [post for post in self.posts if post.counts and post.undone_after is None]
+        return {(post.lane[0], post.person): post.ms for post in standing}
 
     async def begin(self) -> None:
         """New turns for all lanes, after a rebuild where one is needed."""
@@ -226,6 +230,23 @@ class Story:
         ]
         self.last = (asked, people, grant)
         return grant
+
+    async def agrees(self) -> None:
+        """What Redis tells of a sender is what the model knows of it."""
+        now = self.clock()
+        for sender_id, sender in self.senders.items():
+            try:
+                usage = await self.limits.usage(sender)
+            except EpochLost:
+                continue
+            s = replace(self.model.senders[sender_id])
+            s.passes(now)
+            assert usage.rate.milli_per_s == s.rate_at(now)
+            assert usage.rate_level == s.level // MESSAGE
+            assert usage.reserve == s.reserve(now)
+            if self.limit is not None:
+                tokens = self.model.pool_tokens if self.model.is_portfolio else s.tokens
+                assert usage.reach_used == sum(end > now for end in tokens.values())
 
     async def take(self, step: object) -> None:
         if isinstance(step, Asked):
@@ -284,20 +305,20 @@ class Story:
         self.bars.append((self.true_ms, self.true_ms + ms, sender_id, person, self.losses))
 
     async def give_back(self, which: int, *, posted: bool) -> None:
-        recent = [post for post in self.posts[-6:] if post.delivered]
+        recent = [post for post in self.posts[-6:] if post.undone_after is None]
         if which >= len(recent):
             return
         post, now, token = recent[which], self.clock(), recent[which].granted.reach
         turn, (sender_id, lane) = self.turns[post.lane], post.lane
         if posted:
-            post.delivered = False
             await self.limits.give_back(turn, [], [token] if token else [])
         elif await self.was_handed(turn, post):
-            self.posts.remove(post)
+            post.was_posted = False
             await self.limits.give_back(turn, [post.granted], [])
             self.model.unposted(now, sender_id, (lane, WEIGHTS[lane]), post.person)
         else:
             return
+        post.undone_after = len(self.posts)
         if token:
             before = (token.before_sender_ms, token.before_pool_ms)
             self.model.restore(now, sender_id, post.person, token.until_ms, before, posted=posted)

@@ -100,6 +100,16 @@ async def test_many_answers_of_one_incident_halve_once(limits: RedisLimits, cloc
     assert await rate_of(limits, sender) == 40
 
 
+async def test_an_incident_lasts_two_seconds(limits: RedisLimits, clock: ManualMs) -> None:
+    sender = a_sender(rate="80/s", burst=20)
+    await a_full_bucket(limits, clock, sender)
+    assert await limits.slow_down(sender.sender_id, POOL)
+    clock.passes(2 * SECOND - MS)
+    assert not await limits.slow_down(sender.sender_id, POOL, at=clock.now)
+    clock.passes(MS)
+    assert await limits.slow_down(sender.sender_id, POOL, at=clock.now)
+
+
 async def test_a_new_incident_halves_again_down_to_a_sixteenth(limits: RedisLimits, clock: ManualMs) -> None:
     sender = a_sender(rate="80/s", burst=20)
     await a_full_bucket(limits, clock, sender)

@@ -229,8 +229,6 @@ end
 if short and not is_reply then
   redis.call('ZADD', hungry, until_ms + HUNGRY_GRACE_MS, lane)
   redis.call('PEXPIRE', hungry, idle_ms)
-elseif was_hungry then
-  redis.call('ZREM', hungry, lane)
 end
 if least then
   redis.call('HSET', served, lane, mine + granted * step)
