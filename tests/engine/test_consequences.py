@@ -12,7 +12,7 @@ from dispatcher.domain.ids import MessageId, PersonKey
 from dispatcher.domain.message import ClaimedMessage, MessageState
 from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import VERDICTS, VerdictKind, verdict_for
-from dispatcher.engine.answers import Consequence, consequence_of
+from dispatcher.engine.answers import Consequence, Remember, consequence_of
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
@@ -32,7 +32,8 @@ def after(code: int, attempt: int = 1) -> Consequence:
     ("code", "kind", "state", "not_before", "lane_waits_for", "scope"),
     [
         (131049, VerdictKind.RETRY_SAME_LATER, PENDING, DAY, None, None),
-        (130429, VerdictKind.SLOW_DOWN_SENDER, PENDING, SECOND, HoldReason.RATE, None),
+        (130429, VerdictKind.SLOW_DOWN_SENDER, PENDING, SECOND, None, None),
+        (80007, VerdictKind.SLOW_DOWN_SENDER, PENDING, 60 * SECOND, HoldReason.RATE, HeldScope.ACCOUNT),
         (131056, VerdictKind.SLOW_DOWN_SENDER, PENDING, SECOND, None, None),
         (131031, VerdictKind.STOP_SENDER, PENDING, None, HoldReason.SENDER_HELD, HeldScope.ACCOUNT),
         (131048, VerdictKind.STOP_SENDER, PENDING, None, HoldReason.SENDER_HELD, HeldScope.SENDER),
@@ -62,6 +63,28 @@ def test_each_kind_of_refusal_has_its_consequence(
     assert consequence.held_scope is scope
     if consequence.hold is not None:
         assert str(code) in consequence.hold.detail
+
+
+def test_too_fast_slows_the_sender_down_and_too_much_to_one_person_only_the_pair() -> None:
+    assert (after(130429).slows_down, after(130429).pair_until) == (True, None)
+    assert (after(131056).slows_down, after(131056).pair_until) == (False, NOW + SECOND)
+    assert after(131056, attempt=3).pair_until == NOW + 16 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("code", "remembered"),
+    [
+        (131049, Remember.COOLED_DOWN),
+        (131050, Remember.OPTED_OUT),
+        (131026, Remember.UNDELIVERABLE),
+        (132000, None),
+        (130429, None),
+    ],
+)
+def test_what_concerns_the_person_is_remembered_beyond_the_message(
+    code: int, remembered: Remember | None
+) -> None:
+    assert after(code).remember is remembered
 
 
 def test_no_code_is_without_consequence_and_none_waits_without_a_reason() -> None:
