@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ban, campaign, days, imports, limits, pacing, tier
+from benchmarks import ban, campaign, days, imports, limits, outage, pacing, tier
 
 BENCHMARKS = {
     "ban": ban,
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "days": days,
     "limits": limits,
     "pacing": pacing,
+    "outage": outage,
 }
 
 

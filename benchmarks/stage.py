@@ -33,11 +33,11 @@ TEMPLATE = {
 }
 
 
-def write_audience(path: Path, people: int) -> Path:
-    """Distinct German mobile numbers with two values each."""
+def write_audience(path: Path, people: int, *, first: int = 0) -> Path:
+    """Distinct German mobile numbers, from the `first` on, with three values each."""
     with path.open("w") as file:
         file.write("phone,first_name,discount,city\n")
-        for number in range(people):
+        for number in range(first, first + people):
             file.write(f"+4915{110_000_000 + number},Name {number},{number % 50} %,Berlin\n")
     return path
 

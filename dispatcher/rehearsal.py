@@ -74,6 +74,7 @@ class Rehearsal:
     """What is running."""
 
     home: Path
+    servers: Embedded
     settings: Settings
     """With the addresses of everything."""
     sandbox: Sandbox
@@ -104,7 +105,7 @@ def rehearsal(
         )
         workers = [start_workers(found, role, 1) for role in [*["lanes"] * lanes, "upkeep"]]
         stack.callback(stop_all, workers)
-        yield Rehearsal(home, found, sandbox, f"file:{token}", workers)
+        yield Rehearsal(home, servers, found, sandbox, f"file:{token}", workers)
 
 
 def _folder(stack: ExitStack) -> Path:

@@ -28,28 +28,28 @@ class Embedded:
     """Both servers in one data folder, started and stopped together."""
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
-        self._postgres = EmbeddedPostgres(data_dir, durable=durable)
-        self._valkey = EmbeddedValkey(data_dir)
+        self.postgres = EmbeddedPostgres(data_dir, durable=durable)
+        self.valkey = EmbeddedValkey(data_dir)
 
     @property
     def database_url(self) -> str:
-        return self._postgres.url
+        return self.postgres.url
 
     @property
     def redis_url(self) -> str:
-        return self._valkey.url
+        return self.valkey.url
 
     def start(self) -> None:
         """Start both at the same time; either both run afterwards or none does. Raises EmbeddedError."""
         try:
-            _at_once(self._postgres.start, self._valkey.start)
+            _at_once(self.postgres.start, self.valkey.start)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
         """Stop both at the same time. Idempotent."""
-        _at_once(self._postgres.stop, self._valkey.stop)
+        _at_once(self.postgres.stop, self.valkey.stop)
 
     def __enter__(self) -> Self:
         self.start()
