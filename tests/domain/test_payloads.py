@@ -279,7 +279,7 @@ def test_a_bad_value_costs_no_request_and_names_its_slot(value: str) -> None:
     body = compiled(a_template(a_body("Hi {{1}}, {{2}}")), "body.1=name", "body.2=offer")
     refusal = refused(body, ["Dana", value])
     assert refusal.field == "body.2"
-    assert refusal.problem
+    assert refusal.text
 
 
 def test_a_body_may_fill_its_length_and_not_a_character_more() -> None:
@@ -287,7 +287,7 @@ def test_a_body_may_fill_its_length_and_not_a_character_more() -> None:
     constant = len("Hi , 20% ")
     fits = (1024 - constant) // 2
     assert components(body, "a" * fits)
-    assert refused(body, ["a" * (fits + 1)]) == Problem("body", refused(body, ["a" * (fits + 1)]).problem)
+    assert refused(body, ["a" * (fits + 1)]) == Problem("body", refused(body, ["a" * (fits + 1)]).text)
 
 
 def test_a_long_body_counts_all_its_values() -> None:
