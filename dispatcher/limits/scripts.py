@@ -99,21 +99,17 @@ class Scripts:
             keys.sender_reach(sender_id),
             keys.reach,
             keys.pairs(sender_id),
-            keys.served(sender_id),
             keys.returned(turn.turn_id),
         )
         arguments: list[Argument] = [
             self._now(),
             turn.epoch,
-            turn.lane_id,
-            turn.weight,
             day_ms,
             pair_interval_ms,
             len(unposted),
             self._turn_ms,
+            *(granted.message_id for granted in unposted),
         ]
-        for granted in unposted:
-            arguments += (granted.message_id, granted.person)
         tokens = [(granted.reach, 0) for granted in unposted if granted.reach] + [
             (token, 1) for token in reach
         ]

@@ -224,17 +224,6 @@ class LimitsModel:
         if self.is_portfolio:
             self.pool_tokens[person] = end
 
-    def unposted(self, now: int, sender_id: int, lane: tuple[int, int], person: str) -> None:
-        """A granted message was never written to the wire; its reach token is restored apart."""
-        s, (lane_id, weight) = self.senders[sender_id], lane
-        s.passes(now)
-        s.level = min(s.burst * MESSAGE, s.level + MESSAGE)
-        arrival = s.arrivals.pop(person, 0) - self.interval
-        if arrival > now:
-            s.arrivals[person] = arrival
-        if lane_id in s.served:
-            s.served[lane_id] -= MESSAGE // weight
-
     def restore(
         self, now: int, sender_id: int, person: str, end: int, before: tuple[int, int], *, posted: bool
     ) -> None:

@@ -131,6 +131,8 @@ class Post:
     granted: Granted
     memory: int
     """How often Redis had lost its memory before."""
+    may_be_overfull: bool
+    """Whether the tier was lowered before, or began to be shared: more people may have been reached than it allows."""
     was_posted: bool = True
     """False once it was given back unposted: the receiver never saw it."""
     undone_after: int | None = None
@@ -161,6 +163,7 @@ class Story:
         self.bars: list[tuple[int, int, int, str, int]] = []
         """From, until (true ms), sender, person, memory."""
         self.losses = self.set_back_ms = 0
+        self.may_be_overfull = False
         self.ids = count(1)
         self.last: tuple[Asked, People, Grant] | None = None
         self.turns: dict[Lane, TurnPass] = {}
@@ -225,6 +228,7 @@ class Story:
                 self.senders[sender_id].scope,
                 granted,
                 self.losses,
+                self.may_be_overfull,
             )
             for granted in grant.go
         ]
@@ -262,9 +266,11 @@ class Story:
             case GivenBack(which, posted):
                 await self.give_back(which, posted=posted)
             case TierIs(limit):
+                self.may_be_overfull |= limit is not None and (self.limit is None or limit < self.limit)
                 self.model.tier = limit
                 await self.put(tier=tier(limit))
             case ScopeIs(scope):
+                self.may_be_overfull |= scope is LimitScope.PORTFOLIO
                 await self.put(scope=scope)
                 self.model.scope_is(is_portfolio=scope is LimitScope.PORTFOLIO)
             case HeldFor(sender_id, ms):
@@ -309,13 +315,12 @@ class Story:
         if which >= len(recent):
             return
         post, now, token = recent[which], self.clock(), recent[which].granted.reach
-        turn, (sender_id, lane) = self.turns[post.lane], post.lane
+        turn, sender_id = self.turns[post.lane], post.lane[0]
         if posted:
             await self.limits.give_back(turn, [], [token] if token else [])
         elif await self.was_handed(turn, post):
             post.was_posted = False
             await self.limits.give_back(turn, [post.granted], [])
-            self.model.unposted(now, sender_id, (lane, WEIGHTS[lane]), post.person)
         else:
             return
         post.undone_after = len(self.posts)
