@@ -132,8 +132,8 @@ class Limits(Protocol):
     ) -> None:
         """Undo grants that certainly reached nobody. Repeating it changes nothing.
 
-        unposted: never written to the wire; leaves the handed set and returns every token, the reach token included.
-        reach: tokens of posted messages that Meta certainly did not take; what was spent of the rate stays spent.
+        unposted: never written to the wire; they leave the handed set, and their reach tokens return.
+        reach: tokens of posted messages that Meta certainly did not take. What was spent of the rate stays spent.
         Does nothing when the memory is no longer that of the pass.
         """
         ...

@@ -103,8 +103,9 @@ class RedisLimits:
     ) -> None:
         """Undo grants that certainly reached nobody. Repeating it changes nothing.
 
-        unposted: never written to the wire; every token returns, the reach token included.
+        unposted: never written to the wire; they count as handed over no longer, and their reach tokens return.
         reach: tokens of posted messages that Meta certainly did not take.
+        What was spent of the rate stays spent: returned late, it would let more than a burst through at once.
         """
         if unposted or reach:
             await self._scripts.give_back(
