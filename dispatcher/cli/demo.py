@@ -84,7 +84,11 @@ async def _play(out: Output, stage: Rehearsal, data: Path, speed: Rate, to: Path
     record = stage.sandbox.get("record")
     result = _result(report, record, differences, faults, time.monotonic() - started)
     out.answer(
-        {**result, "export": to}, Rule(style="dim"), report_table(report), Text(""), *_ending(result, to)
+        {**result, "export": to},
+        Rule(style="dim"),
+        report_table(report, is_kept=False),
+        Text(""),
+        *_ending(result, to),
     )
     return ExitCode.DONE if result["adds_up"] else ExitCode.NO
 

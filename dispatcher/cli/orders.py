@@ -70,7 +70,7 @@ MapOption = Annotated[
     typer.Option(
         "--map",
         metavar="SLOT=COLUMN",
-        help="What fills a slot of the template: body.1=first_name, or body.2='20%' for the same text to all. "
+        help="What fills a slot of the template: body.1=first_name, or \"body.2='20%'\" (quoted for the shell) for the same text to all. "
         "Slots that are not named take the column of their own name.",
     ),
 ]

@@ -26,8 +26,11 @@ _STATES = {
 }
 
 
-def report_table(report: CampaignReport) -> RenderableType:
-    """Counts that add up, then why people ended as they did, who sent, and why the rest waits."""
+def report_table(report: CampaignReport, *, is_kept: bool = True) -> RenderableType:
+    """Counts that add up, then why people ended as they did, who sent, and why the rest waits.
+
+    is_kept: False where the campaign is gone when this is read, as in the demo.
+    """
     view = report.view
     campaign = view.campaign
     parts: list[RenderableType] = [
@@ -54,7 +57,8 @@ def report_table(report: CampaignReport) -> RenderableType:
     parts += [Text(""), table(("sender", "status", "accepted", "refused", "unsure", "held by"), lanes)]
     if (rate := accepted_per_s(report)) is not None:
         parts += [Text(""), Text(f"{rate:,} accepted per second over {report.posting_time}")]
-    parts += [Text(""), Text(f"everybody, one by one: dispatch campaign export {campaign.id}", "dim")]
+    if is_kept:
+        parts += [Text(""), Text(f"everybody, one by one: dispatch campaign export {campaign.id}", "dim")]
     return Group(*parts)
 
 

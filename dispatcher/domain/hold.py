@@ -20,7 +20,7 @@ class HoldReason(StrEnum):
     PAUSED = "paused"
     """An operator paused the campaign."""
     QUEUED = "queued"
-    """Its turn comes as soon as a worker is free."""
+    """In line: its turn comes as workers get to it."""
     SENDER_BLOCKED = "sender_blocked"
     """The sender's status forbids sending; it goes on by itself when the status allows it."""
     SENDER_DISABLED = "sender_disabled"
@@ -54,7 +54,7 @@ class HoldReason(StrEnum):
 LIFTED_BY: Mapping[HoldReason, str] = {
     HoldReason.NOT_STARTED: "start the campaign",
     HoldReason.PAUSED: "resume the campaign",
-    HoldReason.QUEUED: "a free worker; if it stays so, start workers",
+    HoldReason.QUEUED: "workers getting to it; if nothing moves, start some",
     HoldReason.SENDER_BLOCKED: "a better status of the sender, or another sender",
     HoldReason.SENDER_DISABLED: "switch the sender on",
     HoldReason.SENDER_HELD: "time; see the sender's page for the code Meta gave",

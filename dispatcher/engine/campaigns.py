@@ -90,7 +90,7 @@ class Campaigns:
         if problems := check_mapping(template, mapping, columns):
             raise BadValue(
                 f"template {plan.template!r} cannot be filled from this audience",
-                hint="give --map SLOT=COLUMN or SLOT='text' for each of these; nothing was created",
+                hint="give --map SLOT=COLUMN or --map \"SLOT='text'\" for each of these; nothing was created",
                 problems=[str(problem) for problem in problems],
             )
         return senders, template, mapping
