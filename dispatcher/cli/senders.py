@@ -267,6 +267,11 @@ def _facts(view: SenderView, policy: Policy) -> list[tuple[str, object]]:
         of = f" of {usage.reach_limit:,}" if usage.reach_limit is not None else ""
         back = f", the next comes back {clock_text(usage.reach_next)}" if usage.reach_next else ""
         facts.append(("people reached", f"{usage.reach_used:,}{of}{back}"))
+        facts.append(
+            ("rate in force", f"{usage.rate}" + (f", {usage.rate_cause}" if usage.rate_cause else ""))
+        )
+        if usage.rate_full_at is not None:
+            facts.append(("rate whole again", clock_text(usage.rate_full_at)))
         facts.append(("can go at once", usage.rate_level))
     return facts
 

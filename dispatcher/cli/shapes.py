@@ -156,6 +156,8 @@ def sender_view_shape(view: SenderView, policy: Policy) -> Shape:
             "reach_next": usage.reach_next,
             "rate_per_s": usage.rate.per_s,
             "rate_level": usage.rate_level,
+            "rate_cause": usage.rate_cause or None,
+            "rate_full_at": usage.rate_full_at,
         }
         if usage
         else None,

@@ -113,7 +113,8 @@ class Explain:
             usage = await self._limits.usage(limits_of(sender, self._policy))
         except LimitsUnavailable:
             return ["what is used of its limits is not known before its next turn"]
-        return [f"at most {usage.rate}", *tier_outlook(sender, usage, pending)]
+        cause = f", lowered by {usage.rate_cause}" if usage.rate_cause else ""
+        return [f"at most {usage.rate}{cause}", *tier_outlook(sender, usage, pending)]
 
 
 def describe(hold: Hold) -> str:
