@@ -54,7 +54,7 @@ class HoldReason(StrEnum):
 LIFTED_BY: Mapping[HoldReason, str] = {
     HoldReason.NOT_STARTED: "start the campaign",
     HoldReason.PAUSED: "resume the campaign",
-    HoldReason.QUEUED: "workers getting to it; if nothing moves, start some",
+    HoldReason.QUEUED: "workers getting to it; if nothing moves, start workers",
     HoldReason.SENDER_BLOCKED: "a better status of the sender, or another sender",
     HoldReason.SENDER_DISABLED: "switch the sender on",
     HoldReason.SENDER_HELD: "time; see the sender's page for the code Meta gave",
