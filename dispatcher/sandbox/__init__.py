@@ -7,15 +7,19 @@ so that a mistake made there is not made here again.
     templates  what a template asks for              parameters what a message fills in
     envelope   recipient, product, token             freeform   text, media, interactive
     judge      one post, one verdict                 record     what was accepted and what was violated
-    refusals   codes and Meta's error JSON           behaviour  latency, errors, faults
-    graph      Meta's API                            console    the operator's API
-    settings   TOML and console input                app, server, __main__
+    campaigns  who got what, and twice               refusals   codes and Meta's error JSON
+    behaviour  latency, errors, faults, webhooks     weather    which behaviour counts now
+    dice       what happens to a post                connection how it is broken
+    graph      Meta's API                            webhooks/  what is reported, and how it travels
+    console/   the operator's API                    settings, inputs  TOML and console input
+    app, wire, server, __main__                      one application, served
 """
 
 from .app import Sandbox
-from .behaviour import Behaviour, Fault, Latency, LatencyShape
+from .behaviour import Behaviour, Fault, Latency, LatencyShape, WebhookBehaviour
 from .refusals import ViolationKind
 from .settings import load_world, read_world
+from .webhooks.callback import Callback
 from .world import (
     LimitScope,
     Number,
@@ -30,6 +34,7 @@ from .world import (
 
 __all__ = [
     "Behaviour",
+    "Callback",
     "Fault",
     "Latency",
     "LatencyShape",
@@ -44,6 +49,7 @@ __all__ = [
     "Timing",
     "ViolationKind",
     "Waba",
+    "WebhookBehaviour",
     "load_world",
     "read_world",
 ]

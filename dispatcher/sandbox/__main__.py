@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--world", type=Path, help="TOML file; without it the world is empty, for the console to fill"
     )
-    parser.add_argument("--seed", type=int, help="makes latencies, errors and faults repeatable")
+    parser.add_argument("--seed", type=int, help="makes latencies, errors, faults and webhooks repeatable")
     arguments = parser.parse_args()
     world, behaviour = SandboxWorld(), Behaviour()
     if arguments.world is not None:

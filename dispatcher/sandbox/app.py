@@ -6,6 +6,7 @@ way of their own; everything else goes through Starlette's router.
 
 import re
 import time
+from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,12 +15,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .behaviour import Behaviour, Dice
-from .console import Console, problem
+from .behaviour import Behaviour
+from .console.io import problem
+from .console.record import RecordConsole
+from .console.weather import WeatherConsole
+from .console.webhooks import WebhookConsole
+from .console.world import WorldConsole
+from .dice import Dice
 from .graph import Graph
-from .judge import Clock, Judge
+from .judge import Judge
 from .record import Record
 from .refusals import error_body, http_status, not_visible
+from .weather import Clock, Weather
+from .webhooks.deliveries import Deliveries
+from .webhooks.receipts import Receipts
 from .world import SandboxWorld
 
 _MESSAGES = re.compile(r"/v\d+\.\d+/(\d+)/messages")
@@ -38,16 +47,26 @@ class Sandbox:
     ) -> None:
         """world: changed by the console, so give each sandbox its own.
 
-        seed: makes what `behaviour` draws repeatable. clock_ms: for tests that move time.
+        seed: makes what is drawn repeatable. clock_ms: for tests that move time.
         """
+        clock = clock_ms or steady_clock()
         self.world = world
         self.record = Record()
-        self.judge = Judge(world, self.record, clock_ms or steady_clock())
-        self.dice = Dice(behaviour or Behaviour(), seed)
+        self.weather = Weather(behaviour or Behaviour(), clock)
+        self.dice = Dice(self.weather, seed)
+        self.deliveries = Deliveries(world, self.weather, seed)
+        receipts = Receipts(self.weather, self.deliveries)
+        self.judge = Judge(world, self.record, clock, receipts)
         self.graph = Graph(world, self.judge, self.dice)
+        self.console: Sequence[Route] = [
+            *RecordConsole(self.judge, self.dice, self.deliveries).routes,
+            *WorldConsole(world, self.judge, self.deliveries).routes,
+            *WeatherConsole(self.weather).routes,
+            *WebhookConsole(world, self.judge, self.deliveries).routes,
+        ]
         self._rest = Starlette(
             routes=[
-                *Console(world, self.judge, self.dice).routes,
+                *self.console,
                 Route("/_sandbox/{rest:path}", _no_such_page),
                 *self.graph.routes,
                 Route("/{rest:path}", _no_such_object, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),

@@ -1,8 +1,8 @@
 """The part of Meta's Graph API a sender uses: posting messages; reading numbers and templates.
 
 `post_message` is the hot path and therefore plain ASGI; reads are Starlette endpoints. Verdicts come from
-`judge`; this file turns them into Meta's bytes, and lets `behaviour` spoil the connection. What Meta reports
-later, by webhook, will start from the record and does not pass here.
+`judge`; this file turns them into Meta's bytes, and has `connection` spoil what `dice` drew. What Meta reports
+later, by webhook, starts from the judge too (`receipts`) and does not pass here.
 
 Source: Meta, "Send messages", "Business phone numbers" and "Message templates", read 2026-09.
 """
@@ -22,18 +22,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from .behaviour import Dice, Fault
+from .behaviour import Fault
+from .connection import ACCEPTING_FAULTS, answer, break_unread, lose, read_body, reset_in_body
+from .dice import Dice
 from .judge import Accepted, Judge, MarkedRead, Verdict
 from .refusals import Refusal, error_body, http_status, not_visible
+from .webhooks.account_events import tier_text
 from .world import Number, NumberStatus, SandboxWorld, Template
 
 Headers = Iterable[tuple[bytes, bytes]]
 """Header names in lower case, with their values, as ASGI has them."""
 
-DROP = "sandbox.drop"
-"""The ASGI extension by which the server lets a connection be broken."""
-
-_ACCEPTING_FAULTS = frozenset({Fault.CLOSED_ACCEPTED, Fault.SILENT_ACCEPTED, Fault.BARE_5XX_ACCEPTED})
 _VERSION = re.compile(r"v\d+\.\d+")
 _NESTED = re.compile(r"\{[^}]*\}")
 _PAGE = 25
@@ -66,13 +65,16 @@ class Graph:
         """`POST /{version}/{number_id}/messages`, one message."""
         fate = self._dice.fate()
         if fate is Fault.CLOSED_UNREAD:
-            await _break(scope, receive)
+            await break_unread(scope, receive)
             return
-        body = await _read_body(receive)
+        if fate is Fault.RESET_IN_BODY:
+            await reset_in_body(scope, receive)
+            return
+        body = await read_body(receive)
         if body is None:
             return  # why: the client went away in the middle of its request; nothing was said to us.
         if fate is Fault.BARE_5XX:
-            await _answer(send, 502, b"")
+            await answer(send, 502, b"")
             return
         verdict = self._judge.post(
             number_id, _bearer(scope["headers"]), body, error=fate if type(fate) is int else None
@@ -80,10 +82,11 @@ class Graph:
         latency_s = self._dice.latency_s()
         if latency_s > 0:
             await asyncio.sleep(latency_s)
-        if fate in _ACCEPTING_FAULTS and isinstance(verdict, Accepted):
-            await self._lose(fate, scope, receive, send)
+        status, said = self._answer_of(verdict)
+        if isinstance(fate, Fault) and fate in ACCEPTING_FAULTS and isinstance(verdict, Accepted):
+            await lose(fate, scope, receive, send, status, said)
         else:
-            await _answer(send, *self._answer_of(verdict))
+            await answer(send, status, said)
 
     async def list_templates(self, request: Request) -> Response:
         """`GET /{version}/{waba_id}/message_templates`, paged; filters `status`, `name`, `language`, `category`."""
@@ -130,15 +133,6 @@ class Graph:
             return 200, b'{"success":true}'
         return http_status(verdict), error_body(verdict, self._trace())
 
-    async def _lose(self, fate: Fault | int | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """The message is in the record; its answer is not to arrive."""
-        if fate is Fault.BARE_5XX_ACCEPTED:
-            await _answer(send, 502, b"")
-        elif fate is Fault.CLOSED_ACCEPTED:
-            await _break(scope, receive)
-        else:
-            await _until_disconnected(receive)
-
     def _check_token(self, token: str | None) -> Refusal | None:
         if token is None:
             return Refusal(104, "")
@@ -173,16 +167,16 @@ class Graph:
             if isinstance(node, Refusal):
                 return self._refused(node)
             data.append(node)
-        answer: dict[str, Any] = {"data": data}
+        page: dict[str, Any] = {"data": data}
         if shown:
             last = _cursor(shown[-1])
-            answer["paging"] = {"cursors": {"before": _cursor(shown[0]), "after": last}}
+            page["paging"] = {"cursors": {"before": _cursor(shown[0]), "after": last}}
             if shown[-1] != ids[-1]:
-                answer["paging"]["next"] = str(request.url.include_query_params(after=last))
-        return _json(answer)
+                page["paging"]["next"] = str(request.url.include_query_params(after=last))
+        return _json(page)
 
     def _number_node(self, number: Number) -> dict[str, Any]:
-        tier = _tier_text(self._world.limit_of(number))
+        tier = tier_text(self._world.limit_of(number))
         return {
             "id": number.id,
             "display_phone_number": number.display_phone_number,
@@ -241,13 +235,6 @@ def _select(node: Mapping[str, Any], fields: str) -> dict[str, Any] | Refusal:
     return chosen
 
 
-def _tier_text(limit: int | None) -> str:
-    """A messaging limit as Meta writes it: TIER_250, TIER_2K, TIER_UNLIMITED."""
-    if limit is None:
-        return "TIER_UNLIMITED"
-    return f"TIER_{limit // 1000}K" if limit % 1000 == 0 else f"TIER_{limit}"
-
-
 def _accepted_body(accepted: Accepted) -> bytes:
     """The answer to an accepted message. `message_status` comes with templates only, as Meta documents it."""
     person = accepted.person
@@ -288,35 +275,3 @@ def _read_cursor(cursor: str) -> str | None:
 
 def _json(value: object) -> Response:
     return Response(orjson.dumps(value), media_type="application/json")
-
-
-async def _read_body(receive: Receive) -> bytes | None:
-    """The whole body, or None when the client went away before its end."""
-    event = await receive()
-    body: bytes = event.get("body", b"")
-    while event.get("more_body"):
-        event = await receive()
-        body += event.get("body", b"")
-    return None if event["type"] == "http.disconnect" else body
-
-
-async def _answer(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-length", b"%d" % len(body))]
-    if body:
-        headers.append((b"content-type", b"application/json"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _break(scope: Scope, receive: Receive) -> None:
-    """Break the connection at once. Raises ConnectionResetError where there is none, in one process."""
-    connection = (scope.get("extensions") or {}).get(DROP)
-    if connection is None:
-        raise ConnectionResetError("the sandbox broke the connection")
-    connection["abort"]()
-    await _until_disconnected(receive)
-
-
-async def _until_disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -1,4 +1,4 @@
-"""Decides what Meta would answer to one posted message, and writes it into the record.
+"""Decides what Meta would answer to one posted message, writes it into the record and has it reported.
 
 The order is fixed here (Meta's is not): token, number, body, status, rate, content, opt-out, pair, tier.
 Every post that reaches a number able to send spends of its rate, whatever comes of it; pair and tier are
@@ -11,7 +11,7 @@ moved is for Meta to say, not for a sender to know.
 Source: Meta, "Send messages", "Cloud API error codes", "Messaging limits", "Throughput", read 2026-09.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,10 @@ from .limits import PairLimit, RateBucket, Reach
 from .parameters import check_components
 from .record import Record
 from .refusals import Refusal, ViolationKind, not_visible
+from .weather import Clock
+from .webhooks.receipts import Receipts
+from .webhooks.updates import AcceptedMessage
 from .world import LimitScope, Number, NumberStatus, Person, SandboxWorld, Template
-
-Clock = Callable[[], int]
-"""Milliseconds since 1970, never going back."""
 
 _CANNOT_SEND: Mapping[NumberStatus, Refusal] = {
     NumberStatus.BANNED: Refusal(
@@ -83,11 +83,17 @@ class _Content:
 class Judge:
     """Judges posts against a world, with the limits' memory of what was accepted before."""
 
-    def __init__(self, world: SandboxWorld, record: Record, clock_ms: Clock) -> None:
-        """world and record are shared with the console; the clock decides what time it is."""
+    def __init__(
+        self, world: SandboxWorld, record: Record, clock_ms: Clock, receipts: Receipts | None = None
+    ) -> None:
+        """world and record are shared with the console; the clock decides what time it is.
+
+        receipts: told of every accepted message while the world has a callback.
+        """
         self.world = world
         self.record = record
         self._clock_ms = clock_ms
+        self._receipts = receipts
         self.reset()
 
     def reset(self) -> None:
@@ -96,6 +102,10 @@ class Judge:
         self._pairs = PairLimit()
         self._reaches: dict[tuple[LimitScope, str], Reach] = {}
         self._open_until_ms: dict[tuple[str, Person], int] = {}
+
+    def now_ms(self) -> int:
+        """The time by which everything is judged."""
+        return self._clock_ms()
 
     def open_window(self, number_id: str, person: Person) -> int:
         """A person has written to a number: open their service window. Returns its end in milliseconds."""
@@ -229,15 +239,23 @@ class Judge:
         self._pairs.spend(pair, at_ms, interval_ms=self.world.timing.pair_interval_ms)
         if self._open_until_ms.get(pair, 0) <= at_ms:
             self._reach(number).spend(person, at_ms)
+        token = message.get("biz_opaque_callback_data", "")
+        receipts = self._receipts if self.world.callback is not None else None
+        fails_later = 131026 if person in self.world.unknown_people else None
+        if receipts is not None and fails_later is None:
+            fails_later = receipts.code_to_fail_with()
         wamid = self.record.accept(
             number_id=number.id,
             person=person,
             content=content.name,
-            token=message.get("biz_opaque_callback_data", ""),
+            token=token,
             at_ms=at_ms,
             once_per_campaign=content.template is not None,
-            fails_later=131026 if person in self.world.unknown_people else None,
+            fails_later=fails_later,
         )
+        if receipts is not None:
+            category = "service" if content.template is None else content.template.category.lower()
+            receipts.plan(AcceptedMessage(wamid, number, person, token, category, at_ms), fails_later)
         given = message.get("to") or message["recipient"]
         return Accepted(wamid, given, person, from_template=content.template is not None)
 

@@ -1,9 +1,9 @@
 """The receiver's side of the story: every accepted message, every refusal by code, every violation.
 
 Lean enough for millions of messages: columns of plain numbers, tokens end to end in one buffer, and wamids
-computed from a message's place instead of kept. What counts as a duplicate is decided here, since only the
-record remembers: a token is `INSTANCE.CAMPAIGN.MESSAGE.ATTEMPT`, and neither a message (its first three
-parts) nor, among template messages, a person of one campaign may be accepted twice.
+computed from a message's place instead of kept. What counts as a duplicate is decided with `campaigns`, since only
+what was seen tells: a token is `INSTANCE.CAMPAIGN.MESSAGE.ATTEMPT`, and neither a message (its first three parts)
+nor, among template messages, a person of one campaign may be accepted twice.
 """
 
 import base64
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from .campaigns import CampaignSeen
 from .refusals import ViolationKind
 from .world import Person
 
@@ -52,8 +53,7 @@ class Record:
         self._tokens = bytearray()
         self._token_ends = array("q")
         self._names: dict[str, int] = {}
-        self._messages_of: defaultdict[str, set[str]] = defaultdict(set)
-        self._people_of: defaultdict[str, set[Person]] = defaultdict(set)
+        self._campaigns: defaultdict[str, CampaignSeen] = defaultdict(CampaignSeen)
         self.violations: list[Violation] = []
         self._refused: Counter[tuple[str, int]] = Counter()
 
@@ -90,7 +90,8 @@ class Record:
         self._token_ends.append(len(self._tokens))
         if fails_later is not None:
             self._fails_later[place] = fails_later
-        if self._is_duplicate(token, person, once_per_campaign=once_per_campaign):
+        fails = fails_later is not None
+        if self._is_duplicate(token, person, fails=fails, once_per_campaign=once_per_campaign):
             self.violate(ViolationKind.DUPLICATE, number_id, str(person), at_ms, None)
         self._next_place += 1
         return self._wamid(self._next_place - 1)
@@ -109,9 +110,11 @@ class Record:
         by_code: Counter[str] = Counter()
         for (_, code), times in self._refused.items():
             by_code[str(code)] += times
+        campaigns = self._campaigns.values()
         return {
             "accepted": len(self),
             "duplicates": by_kind[ViolationKind.DUPLICATE.value],
+            "resent_attempts": sum(campaign.resent_attempts for campaign in campaigns),
             "violations": dict(by_kind),
             "refused": dict(by_code),
             "by_number": self._by_number(),
@@ -139,16 +142,22 @@ class Record:
             start = token_ends[place]
             yield orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
 
-    def _is_duplicate(self, token: str, person: Person, *, once_per_campaign: bool) -> bool:
-        instance_campaign, _, message = token.rpartition(".")[0].rpartition(".")
+    def by_campaign(self) -> dict[str, dict[str, int]]:
+        """What each campaign's people got, by `INSTANCE.CAMPAIGN`."""
+        return {name: seen.shown() for name, seen in self._campaigns.items()}
+
+    def _is_duplicate(self, token: str, person: Person, *, fails: bool, once_per_campaign: bool) -> bool:
+        instance_campaign_message, _, attempt = token.rpartition(".")
+        instance_campaign, _, message = instance_campaign_message.rpartition(".")
         if instance_campaign.count(".") != 1:
             return False  # why: not one of ours, and a stranger's token promises nothing.
-        messages, people = self._messages_of[instance_campaign], self._people_of[instance_campaign]
-        seen = message in messages or (once_per_campaign and person in people)
-        messages.add(message)
-        if once_per_campaign:
-            people.add(person)
-        return seen
+        return self._campaigns[instance_campaign].accept(
+            message,
+            int(attempt) if attempt.isdecimal() else 0,
+            person,
+            fails=fails,
+            once_per_person=once_per_campaign,
+        )
 
     def _by_number(self) -> dict[str, dict[str, object]]:
         accepted = Counter(self._numbers)

@@ -122,12 +122,17 @@ def http_status(refusal: Refusal) -> int:
     return ERRORS.get(refusal.code, _NEWS).http_status
 
 
+def title_of(code: int) -> str:
+    """What Meta calls this code."""
+    return ERRORS.get(code, _NEWS).title
+
+
 def error_body(refusal: Refusal, trace_id: str) -> bytes:
     """The JSON body of a refusal, in Meta's shape.
 
     Source: Meta, "Cloud API error codes", error response syntax, read 2026-09.
     """
-    title = refusal.title or ERRORS.get(refusal.code, _NEWS).title
+    title = refusal.title or title_of(refusal.code)
     error: dict[str, object] = {
         "message": f"(#{refusal.code}) {title}",
         "type": "OAuthException",

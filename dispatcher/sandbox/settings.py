@@ -1,26 +1,19 @@
 """What strangers may say about a world: the TOML file and the console's JSON, validated.
 
-The only place of the sandbox with pydantic models; each turns into the frozen entries of `world` and
-`behaviour`. Unknown keys are errors, so that a misspelt one is not silently nothing.
+Each model turns into a frozen entry of `world`; how a sandbox behaves, and what else the console is told, is read by
+`inputs`.
 """
 
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, PositiveInt, model_validator
 
-from .behaviour import Behaviour, Fault, Latency, LatencyShape
+from .behaviour import Behaviour
 from .envelope import read_person
+from .inputs import BehaviourInput, CallbackInput, Id, Input, PhoneText
 from .world import (
     Component,
     LimitScope,
@@ -35,33 +28,10 @@ from .world import (
     Waba,
 )
 
-
-def _readable_person(given: str) -> str:
-    if read_person(given) is None:
-        raise ValueError("is not a phone number")
-    return given
-
-
-Id = Annotated[str, Field(pattern=r"^[0-9]{1,32}$")]
-PhoneText = Annotated[str, AfterValidator(_readable_person)]
 TierLimit = PositiveInt | Literal["unlimited"]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Input(BaseModel):
-    """Strict about keys; fields left out keep their default, or in a change the value there is."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def given(self) -> dict[str, Any]:
-        """The fields that were said, as the frozen entries know them."""
-        values = {name: getattr(self, name) for name in self.model_fields_set}
-        if values.get("tier_limit") == "unlimited":
-            values["tier_limit"] = None
-        return values
-
-
-class PortfolioChange(_Input):
+class PortfolioChange(Input):
     """Some fields of a portfolio."""
 
     name: str = Field(default="Sandbox portfolio", min_length=1)
@@ -74,7 +44,7 @@ class PortfolioInput(PortfolioChange):
     id: Id
 
 
-class WabaInput(_Input):
+class WabaInput(Input):
     """A WhatsApp Business Account."""
 
     id: Id
@@ -82,7 +52,7 @@ class WabaInput(_Input):
     name: str = "Sandbox account"
 
 
-class NumberChange(_Input):
+class NumberChange(Input):
     """Some fields of a number."""
 
     token: str = Field(default="sandbox-token", min_length=1)
@@ -103,7 +73,7 @@ class NumberInput(NumberChange):
     display_phone_number: PhoneText
 
 
-class TemplateInput(_Input):
+class TemplateInput(Input):
     """A template, with components as Meta lists them."""
 
     id: Id
@@ -126,21 +96,21 @@ class TemplateInput(_Input):
         return Template(**{**self.given(), "components": tuple(self.components)})
 
 
-class PeopleInput(_Input):
+class PeopleInput(Input):
     """People with a peculiarity; a list that is said replaces the one there is."""
 
-    unknown: list[PhoneText] = []
-    opted_out: list[PhoneText] = []
+    unknown: list[PhoneText] = Field(default_factory=list)
+    opted_out: list[PhoneText] = Field(default_factory=list)
 
 
-class WindowInput(_Input):
+class WindowInput(Input):
     """A person who has just written to a number."""
 
     phone_number_id: Id
     person: PhoneText
 
 
-class TimingInput(_Input):
+class TimingInput(Input):
     """Lengths of a day and of the pair limit, for rehearsals."""
 
     day_ms: PositiveInt = 86_400_000
@@ -148,42 +118,17 @@ class TimingInput(_Input):
     pair_burst: PositiveInt = 45
 
 
-class LatencyInput(_Input):
-    """Time between a post and its answer."""
-
-    shape: LatencyShape = LatencyShape.FIXED
-    ms: NonNegativeFloat = 0.0
-    to_ms: NonNegativeFloat = 0.0
-    sigma: NonNegativeFloat = 0.4
-
-
-class BehaviourInput(_Input):
-    """What to do to posts; errors by code, faults by name, as shares of all posts."""
-
-    latency: LatencyInput = LatencyInput()
-    errors: dict[PositiveInt, Share] = {}
-    faults: dict[Fault, Share] = {}
-
-    def changed(self, behaviour: Behaviour) -> Behaviour:
-        """The behaviour with what was said. Raises ValueError when shares exceed 1."""
-        said = self.model_fields_set
-        return Behaviour(
-            latency=Latency(**self.latency.model_dump()) if "latency" in said else behaviour.latency,
-            errors=self.errors if "errors" in said else behaviour.errors,
-            faults=self.faults if "faults" in said else behaviour.faults,
-        )
-
-
-class WorldInput(_Input):
+class WorldInput(Input):
     """A whole world, as `config/sandbox.toml` holds one."""
 
     timing: TimingInput = TimingInput()
     behaviour: BehaviourInput = BehaviourInput()
+    callback: CallbackInput | None = None
     people: PeopleInput = PeopleInput()
-    portfolios: list[PortfolioInput] = []
-    wabas: list[WabaInput] = []
-    numbers: list[NumberInput] = []
-    templates: list[TemplateInput] = []
+    portfolios: list[PortfolioInput] = Field(default_factory=list)
+    wabas: list[WabaInput] = Field(default_factory=list)
+    numbers: list[NumberInput] = Field(default_factory=list)
+    templates: list[TemplateInput] = Field(default_factory=list)
 
 
 def read_world(values: Mapping[str, Any]) -> tuple[SandboxWorld, Behaviour]:
@@ -196,6 +141,7 @@ def read_world(values: Mapping[str, Any]) -> tuple[SandboxWorld, Behaviour]:
     world.put_templates(template.template() for template in said.templates)
     world.unknown_people = people_of(said.people.unknown)
     world.opted_out_people = people_of(said.people.opted_out)
+    world.callback = said.callback.callback() if said.callback is not None else None
     return world, said.behaviour.changed(Behaviour())
 
 

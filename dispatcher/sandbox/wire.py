@@ -14,7 +14,7 @@ from http import HTTPStatus
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .app import Sandbox
-from .graph import DROP
+from .connection import TRANSPORT
 
 _MESSAGES = re.compile(rb"/v\d+\.\d+/(\d+)/messages")
 _HEADS = {
@@ -33,7 +33,7 @@ def protocol_of(sandbox: Sandbox) -> type[HttpToolsProtocol]:
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {DROP: {"abort": self.transport.abort}}
+            self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
         def on_headers_complete(self) -> None:
             self._number_id = self._short_cut()

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from .templates import TemplateForm, read_form
+from .webhooks.callback import Callback
 
 Person = int | str
 """A phone number as its digits (E.164 without plus: at most 15, so it fits 64 bits), or a business-scoped id."""
@@ -132,6 +133,11 @@ class Template:
         object.__setattr__(self, "form", read_form(self.components, named=self.parameter_format == "NAMED"))
         object.__setattr__(self, "label", f"template:{self.name}:{self.language}")
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is known by: account, name, language."""
+        return self.waba_id, self.name, self.language
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -158,6 +164,8 @@ class SandboxWorld:
     opted_out_people: set[Person] = field(default_factory=set)
     """Want no marketing from us."""
     timing: Timing = field(default_factory=Timing)
+    callback: Callback | None = None
+    """Where webhooks go; without one there are none."""
     tokens: set[str] = field(default_factory=set)
     """Every token that is valid for some number."""
 
@@ -185,7 +193,7 @@ class SandboxWorld:
         entries = list(templates)
         for template in entries:
             self.wabas[template.waba_id]
-        self.templates.update({(t.waba_id, t.name, t.language): t for t in entries})
+        self.templates.update({template.key: template for template in entries})
 
     def change_number(self, number_id: str, **changes: Any) -> Number:
         """Change some fields of a number, from the next post on. Raises KeyError for an unknown number."""

@@ -12,6 +12,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from datetime import timedelta
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -29,11 +30,7 @@ from dispatcher.domain.sender import (
     SenderStatus,
 )
 from dispatcher.domain.verdict_table import LEGACY_CODES, TABLE, Lift, Scope, VerdictKind
-from dispatcher.sandbox import Behaviour, Fault, SandboxWorld, ViolationKind
-from dispatcher.sandbox.behaviour import Dice
-from dispatcher.sandbox.console import Console
-from dispatcher.sandbox.judge import Judge
-from dispatcher.sandbox.record import Record
+from dispatcher.sandbox import Fault, Latency, Sandbox, SandboxWorld, ViolationKind, WebhookBehaviour
 from dispatcher.settings import Settings
 from dispatcher.telemetry import Events
 
@@ -184,8 +181,6 @@ def _settings() -> str:
 
 
 def _console() -> str:
-    world = SandboxWorld()
-    routes = Console(world, Judge(world, Record(), lambda: 0), Dice(Behaviour(), None)).routes
     return table(
         ("request", "does"),
         (
@@ -193,9 +188,32 @@ def _console() -> str:
                 _code(f"{min((route.methods or set()) - {'HEAD'})} {route.path}"),
                 " ".join((route.endpoint.__doc__ or "").split()),
             )
-            for route in routes
+            for route in Sandbox(SandboxWorld()).console
         ),
     )
+
+
+def _webhooks() -> str:
+    docs = docs_of(WebhookBehaviour)
+    return table(
+        ("key", "default", "meaning"),
+        (
+            (_code(each.name), _webhook_default(each.name), docs[each.name])
+            for each in fields(WebhookBehaviour)
+        ),
+    )
+
+
+def _webhook_default(name: str) -> str:
+    match getattr(WebhookBehaviour(), name):
+        case Latency():
+            return "at once"
+        case dict():
+            return "none"
+        case bool(value):
+            return _code(str(value).lower())
+        case value:
+            return _code(value)
 
 
 def _vocabulary(enum: type[Enum], header: Sequence[str] = ("value", "meaning")) -> Callable[[], str]:
@@ -237,6 +255,7 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "sandbox-violations": _vocabulary(ViolationKind, ("violation", "meaning")),
     "sandbox-faults": _vocabulary(Fault, ("fault", "what happens to the post")),
     "sandbox-console": _console,
+    "sandbox-webhooks": _webhooks,
 }
 
 

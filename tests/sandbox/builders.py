@@ -55,6 +55,38 @@ class Client:
         return summary
 
 
+class ReportingClient(Client):
+    """A client that also speaks to the console about webhooks."""
+
+    async def console(self, method: str, path: str, said: object = None, **options: Any) -> Json:
+        if said is not None:
+            options["json"] = said
+        answer = await self.http.request(method, f"/_sandbox/{path}", **options)
+        assert answer.status_code == 200, answer.text
+        shown: Json = answer.json()
+        return shown
+
+    async def reports(self, **webhooks: object) -> None:
+        """Change how webhooks behave; what is not said stays."""
+        await self.console("PATCH", "behaviour", {"webhooks": webhooks})
+
+    async def sends(self, people: int, **message: Any) -> list[str]:
+        """A message to each of so many people. Returns the wamids."""
+        answers = [
+            await self.post(a_message(to=person(place), token=f"i.c.{place}.1", **message))
+            for place in range(people)
+        ]
+        return [answer.json()["messages"][0]["id"] for answer in answers]
+
+    async def quiet(self) -> Json:
+        """What became of webhooks, once nothing is pending; the sums are right."""
+        tally = await self.console("GET", "webhooks?until_idle=10")
+        assert tally["idle"], tally
+        accounted = ("delivered", "given_up", "lost", "overflowed", "pending")
+        assert tally["planned"] + tally["duplicates"] == sum(tally[name] for name in accounted), tally
+        return tally
+
+
 def a_template(name: str = "greeting", body: str = "Hello {{1}}.", **fields: Any) -> Template:
     extra = fields.pop("and_components", [])
     values = {

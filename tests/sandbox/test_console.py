@@ -8,10 +8,11 @@ import orjson
 import pytest
 
 from dispatcher.sandbox import Behaviour, Fault, Latency, LatencyShape
-from dispatcher.sandbox.behaviour import Dice
+from dispatcher.sandbox.dice import Dice
 from dispatcher.sandbox.record import Record
+from dispatcher.sandbox.weather import Weather
 
-from .builders import DANA, NUMBER, SISTER, WABA, Client, a_message, a_text, person
+from .builders import DANA, NUMBER, SISTER, WABA, Client, MovedClock, a_message, a_text, person
 
 A_NUMBER = {"id": "5", "waba_id": WABA, "display_phone_number": "+44 20 7946 0001", "token": "t"}
 A_TEMPLATE = {
@@ -33,6 +34,7 @@ async def test_the_record_counts_what_was_accepted_refused_and_violated(client: 
     assert record == {
         "accepted": 2,
         "duplicates": 0,
+        "resent_attempts": 0,
         "violations": {"unknown_template": 1},
         "refused": {"132001": 1},
         "by_number": {
@@ -271,7 +273,8 @@ async def test_a_refused_post_is_answered_even_where_answers_get_lost(
 
 def test_the_same_seed_draws_the_same_fates() -> None:
     behaviour = Behaviour(errors={131049: 0.3}, faults={Fault.BARE_5XX: 0.2})
-    first, second = Dice(behaviour, 11), Dice(behaviour, 11)
+    weather = Weather(behaviour, MovedClock())
+    first, second = Dice(weather, 11), Dice(weather, 11)
     drawn = [first.fate() for _ in range(500)]
     assert drawn == [second.fate() for _ in range(500)]
     assert 100 < drawn.count(131049) < 200
@@ -287,7 +290,7 @@ def test_the_same_seed_draws_the_same_fates() -> None:
     ],
 )
 def test_latency_spreads_as_asked(latency: Latency, low_s: float, high_s: float) -> None:
-    dice = Dice(Behaviour(latency=latency), 3)
+    dice = Dice(Weather(Behaviour(latency=latency), MovedClock()), 3)
     assert not dice.is_plain
     assert all(low_s <= dice.latency_s() <= high_s for _ in range(200))
 

@@ -1,5 +1,6 @@
 """The sandbox as a process of its own, over real sockets."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -12,10 +13,19 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from .builders import TOKEN, a_message
+from .builders import TOKEN, Json, a_message, body, button, header, person
+from .receiver import SECRET, Receiver
 
 ROOT = Path(__file__).parents[2]
 NUMBER = "200000000000003"
+MESSAGE = a_message(
+    template="autumn_offer",
+    components=[
+        header("text", "Dana"),
+        body("Dana", "20%"),
+        button("url", 1, "text", "x"),
+    ],
+)
 COMMAND = [sys.executable, "-m", "dispatcher.sandbox"]
 
 
@@ -38,21 +48,7 @@ class Process:
         assert self.http.patch("/_sandbox/behaviour", json={**plain, **behaviour}).status_code == 200
 
     def post(self, **message: object) -> httpx.Response:
-        components = [
-            {"type": "header", "parameters": [{"type": "text", "text": "Dana"}]},
-            {
-                "type": "body",
-                "parameters": [{"type": "text", "text": "Dana"}, {"type": "text", "text": "20%"}],
-            },
-            {
-                "type": "button",
-                "sub_type": "url",
-                "index": "1",
-                "parameters": [{"type": "text", "text": "x"}],
-            },
-        ]
-        said = a_message(template="autumn_offer", components=components, **message)  # type: ignore[arg-type]
-        return self.http.post(f"/v25.0/{NUMBER}/messages", json=said)
+        return self.http.post(f"/v25.0/{NUMBER}/messages", json={**MESSAGE, **message})
 
     def accepted(self) -> int:
         return int(self.http.get("/_sandbox/record").json()["accepted"])
@@ -104,17 +100,17 @@ def test_the_short_cut_refuses_too(process: Process) -> None:
 
 
 def test_a_request_in_pieces_and_two_in_one_piece_are_answered_in_order(process: Process) -> None:
-    body = json.dumps(a_message(type="telegram")).encode()
+    message = json.dumps(a_message(type="telegram")).encode()
     address = urlsplit(process.said["url"])
     head = (
         f"POST /v25.0/{NUMBER}/messages HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer {TOKEN}\r\n"
-        f"content-length: {len(body)}\r\n"
+        f"content-length: {len(message)}\r\n"
     ).encode()
     health = b"GET /_sandbox/health HTTP/1.1\r\nhost: sandbox\r\n"
     with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
         connection.sendall(head[:20])
-        connection.sendall(head[20:] + b"\r\n" + body[:10])
-        connection.sendall(body[10:] + health + b"\r\n" + head + b"connection: close\r\n\r\n" + body)
+        connection.sendall(head[20:] + b"\r\n" + message[:10])
+        connection.sendall(message[10:] + health + b"\r\n" + head + b"connection: close\r\n\r\n" + message)
         answers = b""
         while chunk := connection.recv(65536):
             answers += chunk
@@ -125,12 +121,91 @@ def test_a_request_in_pieces_and_two_in_one_piece_are_answered_in_order(process:
     assert b"131051" in third
 
 
+def raw_post(process: Process, body_bytes: int | None = None) -> socket.socket:
+    """A message on a socket of its own; body_bytes: only so many of its body, None for all."""
+    message = json.dumps(MESSAGE).encode()
+    address = urlsplit(process.said["url"])
+    connection = socket.create_connection((address.hostname, address.port), timeout=10)
+    head = (
+        f"POST /v25.0/{NUMBER}/messages HTTP/1.1\r\nhost: sandbox\r\nauthorization: Bearer {TOKEN}\r\n"
+        f"content-length: {len(message)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + message[:body_bytes])
+    return connection
+
+
+def read_all(connection: socket.socket) -> bytes:
+    """Everything until the other side closes. Raises ConnectionResetError when it resets."""
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
 @pytest.mark.parametrize(("fault", "accepted"), [("closed_unread", 0), ("closed_accepted", 1)])
 def test_a_fault_breaks_the_connection(process: Process, fault: str, accepted: int) -> None:
     process.behave(faults={fault: 1})
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)):
         process.post()
     assert process.accepted() == accepted
+
+
+def test_a_reset_in_the_middle_of_the_body_is_a_reset(process: Process) -> None:
+    process.behave(faults={"reset_in_body": 1})
+    with pytest.raises(ConnectionResetError):
+        read_all(raw_post(process, body_bytes=20))
+    assert process.accepted() == 0
+
+
+def test_a_reset_after_acceptance_is_a_reset(process: Process) -> None:
+    process.behave(faults={"reset_accepted": 1})
+    with pytest.raises(ConnectionResetError):
+        read_all(raw_post(process))
+    assert process.accepted() == 1
+
+
+def test_half_an_answer_is_a_whole_head_and_half_a_body(process: Process) -> None:
+    process.behave(faults={"half_answer_accepted": 1})
+    head, _, body = read_all(raw_post(process)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    promised = int(head.rpartition(b"content-length: ")[2])
+    assert len(body) == promised // 2
+    assert b"wamid" not in body
+    assert process.accepted() == 1
+
+
+def test_garbage_is_no_http(process: Process) -> None:
+    process.behave(faults={"garbage_accepted": 1})
+    with pytest.raises(httpx.RemoteProtocolError):
+        process.post()
+    assert process.accepted() == 1
+
+
+def test_a_page_is_no_json(process: Process) -> None:
+    process.behave(faults={"page_accepted": 1})
+    response = process.post()
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html"
+    assert response.text.startswith("<!DOCTYPE html>")
+    assert process.accepted() == 1
+
+
+async def test_webhooks_leave_the_process_and_it_still_ends_quietly(receiver: Receiver) -> None:
+    process = Process()
+
+    def play() -> Json:
+        process.behave(webhooks={"delivered_share": 0, "sent": {"ms": 1}, "failed": {"ms": 1}})
+        process.http.put("/_sandbox/callback", json={"url": receiver.url, "app_secret": SECRET})
+        for place in range(20):
+            process.post(to=person(place))
+        tally: Json = process.http.get("/_sandbox/webhooks?until_idle=10").json()
+        process.behave(webhooks={"sent": {"ms": 60_000}})
+        process.post(to=person(20))
+        return tally
+
+    tally = await asyncio.to_thread(play)
+    assert (tally["idle"], tally["delivered"]) == (True, 20)
+    assert receiver.times("sent") == 20
+    assert all(got.is_signed for got in receiver.got)
+    assert await asyncio.to_thread(process.stop) == (0, "")
 
 
 def test_a_wrong_world_is_one_line_and_status_two(tmp_path: Path) -> None:

@@ -1,0 +1,201 @@
+"""What strangers may say to change a running sandbox: its behaviour, its weather, its webhooks, what people write.
+
+Pydantic models, each of which turns into the frozen entries of `behaviour`, `weather`, `callback` and `updates`; what
+a world consists of is in `settings`. Unknown keys are errors, so that a misspelt one is not silently nothing.
+"""
+
+from dataclasses import replace
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from .behaviour import Behaviour, Fault, Latency, LatencyShape, WebhookBehaviour
+from .envelope import read_person, read_scoped_id
+from .weather import Phase
+from .webhooks.callback import Callback
+from .world import Person
+
+
+def _readable_phone(given: str) -> str:
+    if read_person(given) is None:
+        raise ValueError("is not a phone number")
+    return given
+
+
+def _readable_person(given: str) -> str:
+    if read_person(given) is None and read_scoped_id(given) is None:
+        raise ValueError("is neither a phone number nor a business-scoped id")
+    return given
+
+
+Id = Annotated[str, Field(pattern=r"^[0-9]{1,32}$")]
+PhoneText = Annotated[str, AfterValidator(_readable_phone)]
+PersonText = Annotated[str, AfterValidator(_readable_person)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Input(BaseModel):
+    """Strict about keys; fields left out keep their default, or in a change the value there is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that were said, as the frozen entries know them."""
+        values = {name: getattr(self, name) for name in self.model_fields_set}
+        if values.get("tier_limit") == "unlimited":
+            values["tier_limit"] = None
+        return {
+            name: value.latency() if isinstance(value, LatencyInput) else value
+            for name, value in values.items()
+        }
+
+
+class LatencyInput(Input):
+    """A time that is drawn; always said as a whole."""
+
+    shape: LatencyShape = LatencyShape.FIXED
+    ms: NonNegativeFloat = 0.0
+    to_ms: NonNegativeFloat = 0.0
+    sigma: NonNegativeFloat = 0.4
+
+    def latency(self) -> Latency:
+        """The frozen entry."""
+        return Latency(**self.model_dump())
+
+
+class WebhooksInput(Input):
+    """What is reported, when, and how badly it travels; what is not said stays."""
+
+    sent: LatencyInput = LatencyInput()
+    delivered: LatencyInput = LatencyInput()
+    read: LatencyInput = LatencyInput()
+    failed: LatencyInput = LatencyInput()
+    failures: dict[PositiveInt, Share] = {}
+    delivered_share: Share = 1.0
+    read_share: Share = 0.0
+    read_only_share: Share = 0.0
+    failed_too_share: Share = 0.0
+    duplicate_share: Share = 0.0
+    duplicate_after: LatencyInput = LatencyInput()
+    late_share: Share = 0.0
+    late_by: LatencyInput = LatencyInput()
+    lost_share: Share = 0.0
+    scoped_ids: bool = True
+    updates_per_post: Annotated[int, Field(ge=1, le=1000)] = 1
+    statuses_per_entry: Annotated[int, Field(ge=1, le=1000)] = 1000
+    connections: Annotated[int, Field(ge=1, le=1000)] = 16
+    timeout_s: PositiveFloat = 10.0
+    retry_after_s: PositiveFloat = 1.0
+    retry_at_most_s: PositiveFloat = 3600.0
+    retry_for_s: NonNegativeFloat = 604_800.0
+
+    def changed(self, webhooks: WebhookBehaviour) -> WebhookBehaviour:
+        """The behaviour with what was said. Raises ValueError when shares exceed 1."""
+        return replace(webhooks, **self.given())
+
+
+class BehaviourInput(Input):
+    """What to do to posts; errors by code, faults by name, as shares of all posts; and to webhooks."""
+
+    latency: LatencyInput = LatencyInput()
+    errors: dict[PositiveInt, Share] = {}
+    faults: dict[Fault, Share] = {}
+    webhooks: WebhooksInput = WebhooksInput()
+
+    def changed(self, behaviour: Behaviour) -> Behaviour:
+        """The behaviour with what was said. Raises ValueError when shares exceed 1."""
+        said = {name: value for name, value in self.given().items() if name in Behaviour.__slots__}
+        if "webhooks" in said:
+            said["webhooks"] = self.webhooks.changed(behaviour.webhooks)
+        return replace(behaviour, **said)
+
+
+class PhaseInput(BehaviourInput):
+    """A behaviour for a while: what is not said is as it is without the phase."""
+
+    after_s: NonNegativeFloat = 0.0
+    for_s: PositiveFloat
+
+    def phase(self, now_ms: int, lasting: Behaviour) -> Phase:
+        """The phase on the sandbox's clock. Raises ValueError when shares exceed 1."""
+        from_ms = now_ms + int(self.after_s * 1000)
+        return Phase(from_ms, from_ms + max(1, int(self.for_s * 1000)), self.changed(lasting))
+
+
+class CallbackInput(Input):
+    """Where webhooks go."""
+
+    url: str
+    app_secret: str = Field(default="sandbox-secret", min_length=1)
+    verify_token: str = Field(default="sandbox-verify", min_length=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        self.callback()
+        return self
+
+    def callback(self) -> Callback:
+        """The frozen entry. Raises ValueError when the address is none."""
+        return Callback(**self.given())
+
+
+class InboundInput(Input):
+    """A person writes to a number: `text`, `button`, `interactive`, or any fragment of `messages[0]`."""
+
+    phone_number_id: Id
+    person: PersonText
+    name: str | None = None
+    text: str | None = None
+    button: dict[str, Any] | None = None
+    interactive: dict[str, Any] | None = None
+    message: dict[str, Any] | None = None
+    context_id: str | None = None
+    """The wamid of what is answered."""
+    id: str | None = Field(default=None, min_length=1)
+    """A wamid of its own, to write the same twice."""
+    is_hidden: bool = False
+    """Without the telephone number, as for a person with a username."""
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if sum(each is not None for each in (self.text, self.button, self.interactive, self.message)) != 1:
+            raise ValueError("say one of text, button, interactive and message")
+        return self
+
+    def who(self) -> Person:
+        """The person as the world knows them."""
+        return read_person(self.person) or self.person
+
+    def content(self) -> dict[str, Any]:
+        """Type and content as `messages[0]` holds them."""
+        if self.text is not None:
+            return {"type": "text", "text": {"body": self.text}}
+        if self.button is not None:
+            return {"type": "button", "button": self.button}
+        if self.interactive is not None:
+            return {"type": "interactive", "interactive": self.interactive}
+        return self.message or {}
+
+
+class EventInput(Input):
+    """A change of an account, with any field and value."""
+
+    waba_id: Id
+    field: str = Field(min_length=1)
+    value: Any
+    after_s: NonNegativeFloat = 0.0
+
+
+class ResetInput(Input):
+    """How to start anew: with this seed, or going on with the one there is."""
+
+    seed: int | None = None
