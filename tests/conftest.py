@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 import redis
 from support.builders import TOKEN_VARIABLE
@@ -24,6 +25,9 @@ from dispatcher.app import open_app
 from dispatcher.embedded import EmbeddedPostgres, EmbeddedValkey
 from dispatcher.ledger.database import Database
 from dispatcher.settings import Settings
+
+# `pytest --hypothesis-profile=nightly tests/contracts/test_limits_model.py tests/channel` looks for new stories.
+hypothesis.settings.register_profile("nightly", max_examples=2_000)
 
 _TEMPLATE = "ledger_template"
 _numbers = itertools.count(1)

@@ -6,6 +6,7 @@ All ids are made by the ledger; none is ever reused.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NewType, Self
 
@@ -27,6 +28,10 @@ Epoch = NewType("Epoch", str)
 """One life of a pool's memory in Redis. A new epoch means that the memory was lost and rebuilt from the ledger."""
 
 
+_TOKEN = re.compile(r"([^.]*)\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,4})")
+"""Longer numbers are none of the ledger's ids and attempts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """What travels to Meta and back in `biz_opaque_callback_data`, at most 512 characters.
@@ -46,8 +51,8 @@ class Token:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Read a token back; None for a text that is not one of ours."""
-        parts = text.split(".")
-        if len(parts) != 4 or not all(part.isdecimal() for part in parts[1:]):
+        found = _TOKEN.fullmatch(text)
+        if found is None:
             return None
-        campaign, message, attempt = (int(part) for part in parts[1:])
-        return cls(parts[0], CampaignId(campaign), MessageId(message), attempt)
+        campaign, message, attempt = (int(part) for part in found.groups()[1:])
+        return cls(found[1], CampaignId(campaign), MessageId(message), attempt)

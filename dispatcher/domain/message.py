@@ -23,9 +23,9 @@ class MessageState(StrEnum):
     CLAIMED = "claimed"
     """Leased to one turn, whose lane's lease runs out if the worker dies; then it is reaped."""
     ACCEPTED = "accepted"
-    """Meta answered with a wamid. Final for us."""
+    """Meta has it: it answered with a wamid, or reported on it. Final, unless a failure that is worth another attempt is reported."""
     REFUSED = "refused"
-    """It will not be sent: Meta refused it for good, or we found that Meta would."""
+    """It will not be sent: Meta refused it for good, we found that Meta would, or it was unsure and is given up."""
     UNSURE = "unsure"
     """It may have been handed over, but the answer was lost. Never resent silently; a receipt or the policy decides."""
     SUPPRESSED = "suppressed"
@@ -37,23 +37,31 @@ class MessageState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing more happens to the message by itself."""
-        return not MOVES[self]
+        """Whether nothing more happens to the message by itself; only news from Meta can change it."""
+        return self not in (MessageState.PENDING, MessageState.CLAIMED, MessageState.UNSURE)
 
 
 _S = MessageState
 
 MOVES: Mapping[MessageState, frozenset[MessageState]] = {
-    _S.PENDING: frozenset({_S.CLAIMED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED}),
+    # why accepted: an earlier attempt has arrived after all, before the next one was made.
+    _S.PENDING: frozenset({_S.CLAIMED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.ACCEPTED}),
     _S.CLAIMED: frozenset({_S.ACCEPTED, _S.REFUSED, _S.UNSURE, _S.PENDING}),
-    _S.UNSURE: frozenset({_S.ACCEPTED, _S.REFUSED}),
-    _S.ACCEPTED: frozenset(),
-    _S.REFUSED: frozenset(),
+    # why pending: by the campaign's policy `resend`, or because an operator releases it.
+    _S.UNSURE: frozenset({_S.ACCEPTED, _S.REFUSED, _S.PENDING}),
+    # why pending: Meta reports that it could not deliver it, and that another attempt may do.
+    _S.ACCEPTED: frozenset({_S.PENDING}),
+    # why accepted: it was given up as unsure, and a report says that it has arrived.
+    _S.REFUSED: frozenset({_S.ACCEPTED}),
     _S.SUPPRESSED: frozenset(),
     _S.CANCELLED: frozenset(),
     _S.EXPIRED: frozenset(),
 }
 """Which state may follow which. The ledger's SQL repeats each of these guards."""
+
+
+GIVEN_UP = "unsure_given_up"
+"""Why an unsure message counts as refused: no answer, no report within the grace, and the policy `give_up`."""
 
 
 @dataclass(frozen=True, slots=True)

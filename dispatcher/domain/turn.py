@@ -46,6 +46,10 @@ class OpenedTurn:
     """Holds in force on the sender, its account, its portfolio or the template."""
     instance: str
     """The ledger's own name, part of each message token."""
+    due_at: datetime | None = None
+    """Since when the turn was due; None when an event came before its time."""
+    moved: Sequence[str] = ()
+    """What tells the ledger's place from the confirmed one; see `domain/fence.py`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +69,12 @@ class Reaped:
     messages: int
     unsure: int
     next: Next
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A hold as it is in force now, which may be longer than what was asked for, and whom it holds altogether."""
+
+    hold: Hold
+    senders: Sequence[Sender]
+    """None for a template's: its senders may still send other templates."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import MessageId
 from dispatcher.domain.message import (
     ClaimedMessage,
     Outcome,
@@ -57,6 +58,11 @@ class Consequence:
     """How long an undeliverable person is left alone."""
 
     @property
+    def code(self) -> int | None:
+        """Meta's code."""
+        return self.outcome.code
+
+    @property
     def goes_beyond(self) -> bool:
         """Whether it asks for anything beyond its outcome."""
         return bool(self.hold or self.remember or self.slows_down or self.pair_until)
@@ -77,8 +83,13 @@ _HELD_SCOPES = {
 }
 
 
-def consequence_of(message: ClaimedMessage, posted: Posted, now: datetime) -> Consequence:
-    """Total: every kind of answer has one consequence."""
+def consequence_of(
+    message: ClaimedMessage, posted: Posted, now: datetime, *, refused_before: int = 0
+) -> Consequence:
+    """Total: every kind of answer has one consequence.
+
+    refused_before: how often this message was refused with the same code; each code has a calendar of its own.
+    """
     match posted.kind:
         case PostedKind.ACCEPTED:
             assert posted.wamid is not None
@@ -93,13 +104,16 @@ def consequence_of(message: ClaimedMessage, posted: Posted, now: datetime) -> Co
             )
         case PostedKind.REFUSED:
             assert posted.verdict is not None
-            return _after_refusal(message, posted.verdict, posted.detail, now)
+            return after_refusal(message.id, posted.verdict, posted.detail, now, refused_before)
 
 
-def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: datetime) -> Consequence:
-    wait = next_attempt(verdict, message.attempt)
+def after_refusal(
+    message_id: MessageId, verdict: Verdict, detail: str, now: datetime, refused_before: int
+) -> Consequence:
+    """Meta said no, at once or later by webhook."""
+    wait = next_attempt(verdict, refused_before + 1)
     if wait is None:
-        outcome = refused(message.id, verdict.reason, code=verdict.code, detail=detail, posted=True)
+        outcome = refused(message_id, verdict.reason, code=verdict.code, detail=detail, posted=True)
         return Consequence(outcome, remember=_memory_of(verdict), remember_for=verdict.wait)
     stop = _STOPS.get(verdict.kind)
     if stop is not None:
@@ -107,20 +121,22 @@ def _after_refusal(message: ClaimedMessage, verdict: Verdict, detail: str, now: 
         until = now + verdict.wait if verdict.wait else None
         hold = Hold(stop, until, f"{verdict.code}: {verdict.reason}")
         scope = _HELD_SCOPES.get(verdict.scope, HeldScope.SENDER)
-        return Consequence(_again(message, verdict, None, stop, detail), hold, scope)
+        return Consequence(_again(message_id, verdict, None, stop, detail), hold, scope)
     if verdict.kind is VerdictKind.SLOW_DOWN_SENDER:
-        return _slower(message, verdict, detail, now + wait)
+        return _slower(message_id, verdict, detail, now + wait)
     reason = HoldReason.PERSON_COOLDOWN if verdict.scope is Scope.PERSON else HoldReason.RETRY_LATER
     return Consequence(
-        _again(message, verdict, now + wait, reason, detail), remember=_memory_of(verdict), remember_for=wait
+        _again(message_id, verdict, now + wait, reason, detail),
+        remember=_memory_of(verdict),
+        remember_for=wait,
     )
 
 
-def _slower(message: ClaimedMessage, verdict: Verdict, detail: str, until: datetime) -> Consequence:
+def _slower(message_id: MessageId, verdict: Verdict, detail: str, until: datetime) -> Consequence:
     """Too many to one person, from one sender, or by the whole account; only the last has to be held."""
     if verdict.scope is Scope.PAIR:
-        return Consequence(_again(message, verdict, until, HoldReason.PAIR, detail), pair_until=until)
-    again = _again(message, verdict, until, HoldReason.RATE, detail)
+        return Consequence(_again(message_id, verdict, until, HoldReason.PAIR, detail), pair_until=until)
+    again = _again(message_id, verdict, until, HoldReason.RATE, detail)
     if verdict.scope is Scope.SENDER:
         return Consequence(again, slows_down=True)
     hold = Hold(HoldReason.RATE, until, f"{verdict.code}: {verdict.reason}")
@@ -136,6 +152,6 @@ def _memory_of(verdict: Verdict) -> Remember | None:
 
 
 def _again(
-    message: ClaimedMessage, verdict: Verdict, until: datetime | None, reason: HoldReason, detail: str
+    message_id: MessageId, verdict: Verdict, until: datetime | None, reason: HoldReason, detail: str
 ) -> Outcome:
-    return again_later(message.id, until, reason=reason, code=verdict.code, detail=detail)
+    return again_later(message_id, until, reason=reason, code=verdict.code, detail=detail)

@@ -1,21 +1,25 @@
 """Carrying out what an answer of Meta means beyond its own message.
 
-`answers.py` decides, this does: holds for everything in a scope, and what is remembered of the person.
+`answers.py` decides, this does: holds for everything in a scope, what is remembered of the person, and what the limits
+must know at once. The ledger is written first; the limits are told then, or by upkeep when Redis is back.
 """
 
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.gate import HeldScope
-from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.message import ClaimedMessage
-from dispatcher.domain.turn import OpenedTurn
+from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.pacing import Policy
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.turn import Held
 from dispatcher.engine.answers import Consequence, Remember
 from dispatcher.engine.telling import tell
-from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
+from dispatcher.ports import Limits, Memory
 
 FIRST_COOLDOWN = timedelta(hours=24)
 LONGEST_COOLDOWN = timedelta(days=4)
@@ -24,59 +28,71 @@ UNDELIVERABLE_TWICE = 2
 """From so many failures on, a person is left alone for the verdict's time."""
 
 
-async def follow(
-    tools: LaneTools, turn: OpenedTurn, message: ClaimedMessage, consequence: Consequence
-) -> Hold | None:
-    """Do it; returns the hold that ends the turn. Raises LedgerUnavailable; the next such answer tries again."""
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message went, and from where."""
+
+    sender: Sender
+    template: str
+    language: str
+    person: str
+    """E.164 with the plus sign."""
+    key: PersonKey
+
+    def key_of(self, scope: HeldScope) -> str:
+        """What a hold of this scope is stored under."""
+        match scope:
+            case HeldScope.SENDER:
+                return str(self.sender.id)
+            case HeldScope.ACCOUNT:
+                return self.sender.waba_id
+            case HeldScope.PORTFOLIO:
+                return self.sender.portfolio_id or str(self.sender.id)
+            case HeldScope.TEMPLATE:
+                return f"{self.sender.waba_id}/{self.template}/{self.language}"
+
+
+async def keep(memory: Memory, origin: Origin, consequence: Consequence, now: datetime) -> Held | None:
+    """Write it down; returns the hold that came of it. Raises LedgerUnavailable; the next such answer tries again."""
     match consequence.remember:
         case Remember.OPTED_OUT:
-            await tools.turns.suppress(message.person, message.key, "opted_out", "Meta, 131050")
+            await memory.suppress(origin.person, origin.key, "opted_out", "Meta, 131050")
         case Remember.COOLED_DOWN:
-            await tools.turns.cool_down(message.key, FIRST_COOLDOWN, LONGEST_COOLDOWN)
+            await memory.cool_down(origin.key, FIRST_COOLDOWN, LONGEST_COOLDOWN)
         case Remember.UNDELIVERABLE:
-            await _leave_alone(tools, message, consequence)
+            await _leave_alone(memory, origin, consequence, now)
         case None:
             pass
-    await _tell_rates(tools, turn, message, consequence)
     hold, scope = consequence.hold, consequence.held_scope
-    if hold is not None and scope is not None:
-        held = await tools.turns.put_hold(scope, _key_of(scope, turn), hold, consequence.outcome.code)
-        for sender in held:
-            await tell(tools.limits, tools.policy, sender, [hold])
-        tools.telemetry.held(turn.sender, scope, hold)
-    if hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
-        return Hold(hold.reason, tools.clock.now() + OUTAGE_PAUSE, hold.detail)
-    return hold
+    if hold is None or scope is None:
+        return None
+    return await memory.put_hold(scope, origin.key_of(scope), hold, consequence.code)
 
 
-async def _tell_rates(
-    tools: LaneTools, turn: OpenedTurn, message: ClaimedMessage, consequence: Consequence
+async def tell_limits(
+    limits: Limits,
+    policy: Policy,
+    origin: Origin,
+    consequence: Consequence,
+    held: Held | None,
+    granted_at: datetime | None = None,
 ) -> None:
-    """What the limits must know at once; without Redis nothing is granted anyway."""
-    sender = turn.sender
-    with contextlib.suppress(LimitsUnavailable):
+    """What binds from the next sub-batch on. granted_at: when the message got its tokens, by the limits' clock."""
+    held_senders: Sequence[Sender] = held.senders if held else ()
+    for each in held_senders:
+        assert held is not None
+        await tell(limits, policy, each, [held.hold])
+    sender = origin.sender
+    with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted anyway
         if consequence.slows_down:
-            await tools.limits.slow_down(sender.id, sender.pool)
+            await limits.slow_down(sender.id, sender.pool, granted_at, str(consequence.code))
         if consequence.pair_until is not None:
-            await tools.limits.back_off_pair(sender.pool, sender.id, message.key, consequence.pair_until)
+            await limits.back_off_pair(sender.pool, sender.id, origin.key, consequence.pair_until)
 
 
-async def _leave_alone(tools: LaneTools, message: ClaimedMessage, consequence: Consequence) -> None:
+async def _leave_alone(memory: Memory, origin: Origin, consequence: Consequence, now: datetime) -> None:
     """Meta does not say why a person cannot be reached, so one failure is remembered, and only the next ones count."""
-    if await tools.turns.count_undeliverable(message.key) >= UNDELIVERABLE_TWICE:
+    if await memory.count_undeliverable(origin.key) >= UNDELIVERABLE_TWICE:
         assert consequence.remember_for is not None
-        until = tools.clock.now() + consequence.remember_for
-        await tools.turns.suppress(message.person, message.key, "undeliverable", "Meta, 131026", until)
-
-
-def _key_of(scope: HeldScope, turn: OpenedTurn) -> str:
-    sender, campaign = turn.sender, turn.campaign
-    match scope:
-        case HeldScope.SENDER:
-            return str(sender.id)
-        case HeldScope.ACCOUNT:
-            return sender.waba_id
-        case HeldScope.PORTFOLIO:
-            return sender.portfolio_id or str(sender.id)
-        case HeldScope.TEMPLATE:
-            return f"{sender.waba_id}/{campaign.template}/{campaign.language}"
+        until = now + consequence.remember_for
+        await memory.suppress(origin.person, origin.key, "undeliverable", "Meta, 131026", until)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
-import hypothesis
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 from limits_builders import ManualMs
@@ -16,8 +15,6 @@ from redis.asyncio import Redis, RedisCluster
 
 from dispatcher.embedded import EmbeddedValkey
 from dispatcher.limits import RedisLimits
-
-hypothesis.settings.register_profile("nightly", max_examples=2_000)
 
 
 @pytest.fixture(scope="session")

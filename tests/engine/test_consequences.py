@@ -25,7 +25,8 @@ def a_message(attempt: int = 1) -> ClaimedMessage:
 
 def after(code: int, attempt: int = 1) -> Consequence:
     verdict = verdict_for(code, http_status=400)
-    return consequence_of(a_message(attempt), Posted(PostedKind.REFUSED, verdict=verdict, detail="why"), NOW)
+    posted = Posted(PostedKind.REFUSED, verdict=verdict, detail="why")
+    return consequence_of(a_message(attempt), posted, NOW, refused_before=attempt - 1)
 
 
 @pytest.mark.parametrize(

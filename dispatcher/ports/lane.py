@@ -1,27 +1,22 @@
-"""The seams of the house, on one page: what the engine needs from the world.
-
-Each port has one promise and one conformance suite in `tests/contracts/`, run over every implementation.
-The engine knows these names and nothing of SQL, Redis, HTTP or arq.
-"""
+"""What turns of lanes need: the hot path's side of the ledger, the limits, the way to Meta, wake-ups, time."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign
+from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.content import Problem, SlotMapping
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, SenderLimits, TurnPass, Usage
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
-from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
+from dispatcher.domain.message import ClaimedMessage, Outcome
 from dispatcher.domain.posted import Posted, PostedKind
-from dispatcher.domain.report import Ended, Fault, LaneView, MessageView, Suppressed, Waiting
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
-from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped
+from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped
 from dispatcher.domain.verdict import Verdict
 
 
@@ -67,24 +62,6 @@ class Turns(Protocol):
         """
         ...
 
-    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> Sequence[Sender]:
-        """Hold everything of a sender, template, account or portfolio. Returns the senders held; none for a template."""
-        ...
-
-    async def suppress(
-        self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
-    ) -> None:
-        """Put a person on the suppression list; without `until`, until somebody takes it off."""
-        ...
-
-    async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
-        """No marketing for this person, in any campaign, for a time that doubles with each call. Returns its end."""
-        ...
-
-    async def count_undeliverable(self, key: PersonKey) -> int:
-        """Once more this person could not be reached. Returns how often so far."""
-        ...
-
     async def dead_turns(self) -> Sequence[DeadTurn]:
         """Turns whose lease has run out."""
         ...
@@ -106,6 +83,32 @@ class Turns(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What is remembered beyond one message: holds, and what Meta wants us to know of people."""
+
+    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> Held:
+        """Hold everything of a sender, template, account or portfolio; one that keeps coming back grows."""
+        ...
+
+    async def suppress(
+        self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
+    ) -> None:
+        """Put a person on the suppression list; without `until`, until somebody takes it off."""
+        ...
+
+    async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
+        """No marketing for this person, in any campaign, for a time that doubles with each call. Returns its end."""
+        ...
+
+    async def count_undeliverable(self, key: PersonKey) -> int:
+        """Once more this person could not be reached. Returns how often so far."""
+        ...
+
+    async def times_refused(self, campaign_id: CampaignId, message_id: MessageId, code: int) -> int:
+        """How often earlier attempts of a message were refused with this code."""
+        ...
+
+
 class Limits(Protocol):
     """Shared limits: tier, rate and pair buckets, a sender's state, and what was handed over.
 
@@ -113,7 +116,7 @@ class Limits(Protocol):
     """
 
     async def open_turn(
-        self, pool: PoolKey, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId, weight: int
+        self, pool: PoolKey, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId, weight: int, priority: int
     ) -> TurnPass:
         """Register a turn and its (empty) handed set. Raises EpochLost when the pool must be rebuilt first."""
         ...
@@ -122,8 +125,8 @@ class Limits(Protocol):
         """Ask once for a sub-batch of at most 500 distinct people; spends what it grants.
 
         is_reply: may use the reserve that campaigns leave, and waits for no other lane's share.
-        Ids of granted messages are in the handed set before this returns. Raises EpochLost when the memory is
-        not that of the pass, LeaseLost when the turn was reaped. Cost: one round trip, O(len(asks)).
+        Granted ids are in the handed set before this returns; waits end by the caller's clock. Raises EpochLost when
+        the memory is not that of the pass, LeaseLost when the turn was reaped. Cost: one round trip, O(len(asks)).
         """
         ...
 
@@ -190,140 +193,6 @@ class Limits(Protocol):
         ...
 
 
-class CampaignBook(Protocol):
-    """Campaigns in the ledger: orders, counts, reports."""
-
-    async def create(self, new: NewCampaign) -> tuple[Campaign, bool]:
-        """Store a draft; False with a known idempotency key, and then the campaign that exists."""
-        ...
-
-    async def find(self, campaign_id: CampaignId) -> Campaign:
-        """Raises NotFound."""
-        ...
-
-    async def recent(self, limit: int) -> Sequence[Campaign]:
-        """The newest first."""
-        ...
-
-    async def delete_draft(self, campaign_id: CampaignId) -> None:
-        """Forget a draft that has no people."""
-        ...
-
-    async def move(self, campaign_id: CampaignId, to: CampaignState) -> Sequence[DueLane]:
-        """Bring it into a state; nothing changes when it is there already. Raises Conflict. Returns lanes to wake."""
-        ...
-
-    async def drop_pending(self, campaign_id: CampaignId, to: MessageState, reason: str) -> int:
-        """Give up all unsent people; returns how many."""
-        ...
-
-    async def turns_running(self, campaign_id: CampaignId) -> int:
-        """How many of its lanes are being served at this moment."""
-        ...
-
-    async def counts(self, campaign_id: CampaignId) -> Counts:
-        """How many people are in which state, at one instant."""
-        ...
-
-    async def lanes(self, campaign_id: CampaignId) -> Sequence[LaneView]:
-        """One per sender."""
-        ...
-
-    async def parked(self, campaign_id: CampaignId) -> Sequence[Waiting]:
-        """Pending people who wait for a time of their own."""
-        ...
-
-    async def ended(self, campaign_id: CampaignId) -> Sequence[Ended]:
-        """Refused and unsure people, by cause."""
-        ...
-
-    async def rejected(self, campaign_id: CampaignId) -> Mapping[str, int]:
-        """Rejected rows, by reason."""
-        ...
-
-    async def posting_time(self, campaign_id: CampaignId) -> tuple[datetime | None, datetime | None]:
-        """First and last post."""
-        ...
-
-    def export(self, campaign_id: CampaignId) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
-        """Everybody, in chunks."""
-        ...
-
-    async def message(self, campaign_id: CampaignId, message_id: MessageId) -> MessageView:
-        """Raises NotFound."""
-        ...
-
-    async def message_to(self, campaign_id: CampaignId, key: PersonKey) -> MessageView:
-        """Raises NotFound."""
-        ...
-
-    async def check(self) -> Sequence[Fault]:
-        """Prove the arithmetic; empty when all is well."""
-        ...
-
-
-class SenderBook(Protocol):
-    """Senders, templates, holds and suppressions in the ledger."""
-
-    async def add(self, sender: Sender) -> Sender:
-        """Raises Conflict."""
-        ...
-
-    async def all(self) -> Sequence[Sender]:
-        """By name."""
-        ...
-
-    async def named(self, name: str) -> Sender:
-        """Raises NotFound."""
-        ...
-
-    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
-        """Replace fields; returns the lanes to wake."""
-        ...
-
-    async def holds(self, sender: Sender) -> Sequence[Hold]:
-        """In force on it, its account, its portfolio, its account's templates."""
-        ...
-
-    async def binding_holds(self, sender: Sender, template: str, language: str) -> Sequence[Hold]:
-        """In force on what sends this template from this sender."""
-        ...
-
-    async def standing(self) -> Sequence[tuple[Sender, Sequence[Hold]]]:
-        """Every sender with the holds on it, its account and its portfolio; those of templates left out."""
-        ...
-
-    async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:
-        """Forget them; returns the lanes to wake."""
-        ...
-
-    async def put_templates(
-        self, waba_id: str, templates: Sequence[tuple[Template, Mapping[str, Any]]]
-    ) -> Sequence[DueLane]:
-        """Replace what is known of an account; returns the lanes to wake."""
-        ...
-
-    async def templates(self) -> Sequence[tuple[str, Template, datetime]]:
-        """Account, template, when it was read."""
-        ...
-
-    async def template(self, waba_id: str, name: str, language: str) -> Template | None:
-        """One template."""
-        ...
-
-    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
-        """Returns how many were new."""
-        ...
-
-    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
-        """Returns how many were on the list."""
-        ...
-
-    async def suppressed(self) -> Sequence[Suppressed]:
-        """Oldest first."""
-        ...
-
-
 class Payload(Protocol):
     """A template compiled for one campaign."""
 
@@ -345,14 +214,6 @@ class Channel(Protocol):
 
     async def post(self, sender: Sender, body: bytes) -> Posted:
         """Post one message and classify the answer; never raises for anything Meta or the network does."""
-        ...
-
-
-class Management(Protocol):
-    """Meta's management API: slow, and within hourly budgets."""
-
-    async def templates(self, sender: Sender) -> Sequence[Mapping[str, Any]]:
-        """All templates of the sender's account as Meta lists them. Raises ChannelRefused or ChannelUnavailable."""
         ...
 
 
@@ -381,6 +242,26 @@ class Telemetry(Protocol):
 
     def reaped(self, dead: DeadTurn, reaped: int, unsure: int) -> None:
         """A dead turn was settled by upkeep."""
+        ...
+
+    def fenced(self, hold: Hold) -> None:
+        """A turn found that the ledger is not where it was confirmed to be."""
+        ...
+
+    def paused(self, campaign: Campaign, cause: str) -> None:
+        """A guard paused a campaign."""
+        ...
+
+    def took_in(self, updates: Mapping[str, int]) -> None:
+        """Webhook updates were taken in, by kind: report, inbound, account, put_aside."""
+        ...
+
+    def intake_failed(self, error: Exception) -> None:
+        """A batch of webhooks could not be applied as a whole; it is taken one by one now."""
+        ...
+
+    def unsure_decided(self, given_up: int, resent: int) -> None:
+        """Policies decided about unsure messages."""
         ...
 
 

@@ -1,0 +1,29 @@
+"""The seams of the house: what the engine needs from the world.
+
+Each port has one promise and one conformance suite in `tests/contracts/`, run over every implementation.
+The engine knows these names and nothing of SQL, Redis, HTTP or arq.
+"""
+
+from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
+from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
+from dispatcher.ports.lane import Channel, Clock, Jobs, Limits, Memory, Payload, Payloads, Telemetry, Turns
+
+__all__ = [
+    "CampaignBook",
+    "Channel",
+    "Clock",
+    "FenceBook",
+    "Inbox",
+    "IntakeBatch",
+    "Jobs",
+    "Limits",
+    "Management",
+    "Memory",
+    "Payload",
+    "Payloads",
+    "ReceiptBook",
+    "SenderBook",
+    "Telemetry",
+    "Turns",
+    "UnsureBook",
+]
