@@ -68,7 +68,7 @@ async def _people_per_s(redis: Redis, size: int, people: int) -> float:
         sender_id, pool, Rate.parse("1000000/s"), TIER, 0, Tier(TIER, str(TIER)), LimitScope.SENDER, None
     )
     await limits.rebuild(pool, [sender], _nobody())
-    turn = await limits.open_turn(pool, sender_id, LaneId(1), TurnId(1), 1)
+    turn = await limits.open_turn(pool, sender_id, LaneId(1), TurnId(1), 1, 0)
     audience = [(MessageId(n), PersonKey(f"+4915{110_000_000 + n}")) for n in range(people)]
     while (await limits.usage(sender)).rate_level < people:
         pass  # a rebuilt bucket is empty; this one fills within a tenth of a second

@@ -49,6 +49,9 @@ class TurnPass:
     lane_id: LaneId
     turn_id: TurnId
     weight: int
+    """The lane's share beside lanes of the same priority; at least 1."""
+    priority: int
+    """Lanes of a higher one go first."""
     epoch: Epoch
 
 
@@ -98,6 +101,7 @@ class Wait:
     message_id: MessageId
     reason: HoldReason
     until: datetime
+    """By the clock of who asked, as in `Grant.hold`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,9 @@ class Grant:
     go: Sequence[Granted]
     waits: Sequence[Wait]
     hold: Hold | None
-    """Always with `until`, except where an event must end it (a blocked sender)."""
+    """Always with `until`, except where an event must end it (a blocked sender). By the clock of who asked."""
     granted_at: datetime | None = None
-    """When, by the clock of the limits; for `Limits.slow_down`. None where nothing was asked."""
+    """When, by the limits' own clock; for `Limits.slow_down` only. None where nothing was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is taken from a sender's buckets at one instant."""
+    """What is taken from a sender's buckets at one instant. Times are by the clock of who asked."""
 
     reach_used: int
     """People with a token out; 0 under an unlimited tier, which counts nobody."""

@@ -13,7 +13,7 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import PoolKey, TurnId
 from dispatcher.domain.rate import Rate
 from dispatcher.limits.run import text
-from dispatcher.limits.times import from_ms
+from dispatcher.limits.times import Moment, from_ms
 
 NEVER_MS = -1
 """In place of a time: no time ends it."""
@@ -29,8 +29,8 @@ def stand(status: int, pool: PoolKey, turn_id: TurnId | None = None) -> None:
         raise LeaseLost(f"turn {turn_id} was reaped; nothing is granted to it any more")
 
 
-def grant_of(asks: Sequence[Ask], answer: Sequence[Any]) -> Grant:
-    """The answer of grant.lua to these asks, after its status."""
+def grant_of(asks: Sequence[Ask], answer: Sequence[Any], here: datetime) -> Grant:
+    """The answer of grant.lua to these asks, after its status. here: what our clock shows now that it has come."""
     reason, until_ms, detail, now_ms, walked, refused, waits, day_end_ms, before_pool_ms, tokens = answer
     go: Sequence[Ask] = asks[:walked]
     if refused or waits:
@@ -38,23 +38,24 @@ def grant_of(asks: Sequence[Ask], answer: Sequence[Any]) -> Grant:
         go = [ask for position, ask in enumerate(go, 1) if position not in stay]
     usual = (day_end_ms, 0, before_pool_ms)
     granted = _some_special(asks, go, usual, tokens) if tokens else _all_usual(go, usual)
-    return Grant(granted, _waits(asks, waits), _hold(reason, until_ms, detail), from_ms(now_ms))
+    now = Moment(here, now_ms)
+    return Grant(granted, _waits(asks, waits, now), _hold(reason, until_ms, detail, now), from_ms(now_ms))
 
 
-def usage_of(sender: SenderLimits, answer: Sequence[Any]) -> Usage:
-    """The answer of usage.lua for this sender, after its status."""
-    used, limit, next_ms, rate, level, reason, hold_until_ms, detail, cause, full_ms, reserve, inbound = (
-        answer
-    )
+def usage_of(sender: SenderLimits, answer: Sequence[Any], here: datetime) -> Usage:
+    """The answer of usage.lua for this sender, after its status. here: as in `grant_of`."""
+    now_ms, used, limit, next_ms, rate, level, *more = answer
+    reason, hold_until_ms, detail, cause, full_ms, reserve, inbound = more
+    now = Moment(here, now_ms)
     return Usage(
         reach_used=used,
         reach_limit=None if limit < 0 else limit,
-        reach_next=_time(next_ms),
+        reach_next=_time(next_ms, now),
         rate=Rate(rate),
         rate_level=level,
-        hold=_hold(reason, hold_until_ms, detail),
+        hold=_hold(reason, hold_until_ms, detail, now),
         rate_cause=", ".join(filter(None, (sender.rate_cause, text(cause)))),
-        rate_full_at=_time(full_ms),
+        rate_full_at=_time(full_ms, now),
         reserve=reserve,
         inbound_per_s=inbound / 1000,
     )
@@ -84,17 +85,17 @@ def _some_special(
     return tuple(Granted(ask.message_id, ask.person, *special.get(ask.message_id, usual)) for ask in go)
 
 
-def _waits(asks: Sequence[Ask], waits: Sequence[int]) -> Sequence[Wait]:
+def _waits(asks: Sequence[Ask], waits: Sequence[int], now: Moment) -> Sequence[Wait]:
     fields = iter(waits)
     return tuple(
-        Wait(asks[position - 1].message_id, HoldReason.PAIR, from_ms(until_ms))
+        Wait(asks[position - 1].message_id, HoldReason.PAIR, now.ours(until_ms))
         for position, until_ms in zip(fields, fields, strict=True)
     )
 
 
-def _time(ms: int) -> datetime | None:
-    return None if ms == NEVER_MS else from_ms(ms)
+def _time(ms: int, now: Moment) -> datetime | None:
+    return None if ms == NEVER_MS else now.ours(ms)
 
 
-def _hold(reason: bytes | str, until_ms: int, detail: bytes | str) -> Hold | None:
-    return Hold(HoldReason(text(reason)), _time(until_ms), text(detail)) if reason else None
+def _hold(reason: bytes | str, until_ms: int, detail: bytes | str, now: Moment) -> Hold | None:
+    return Hold(HoldReason(text(reason)), _time(until_ms, now), text(detail)) if reason else None

@@ -69,11 +69,11 @@ class PoolKeys:
         return f"{self.prefix}:barred:{sender_id}"
 
     def hungry(self, sender_id: SenderId) -> str:
-        """Sorted set: lane that wants more than it got → until when it counts as such, ms."""
+        """Sorted set: `lane priority weight` of a lane that wants more than it got → until when it counts as such, ms."""
         return f"{self.prefix}:hungry:{sender_id}"
 
     def served(self, sender_id: SenderId) -> str:
-        """Hash: lane → millionths of a message divided by its weight, while lanes compete."""
+        """Hash: lane → millionths of a message divided by its weight, while lanes compete; more where it is outranked."""
         return f"{self.prefix}:served:{sender_id}"
 
     def handed(self, turn_id: TurnId) -> str:

@@ -11,8 +11,11 @@ Source of the platform's numbers: Meta, "Throughput" and "Messaging limits" (Wha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache, partial
 
+from dispatcher.clock import SystemClock
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, SenderLimits, TurnPass, Usage
 from dispatcher.domain.ids import Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
@@ -22,7 +25,8 @@ from dispatcher.limits.keys import IDLE, PoolKeys
 from dispatcher.limits.rebuild import rebuild
 from dispatcher.limits.run import Client, text
 from dispatcher.limits.scripts import Scripts
-from dispatcher.limits.times import in_ms, to_ms
+from dispatcher.limits.times import from_ms, in_ms, ms_until, to_ms
+from dispatcher.ports import Clock
 
 MOST_ASKS = 500
 """People in one sub-batch: about 2 ms of the server's time, in which it serves nobody else."""
@@ -32,7 +36,9 @@ class RedisLimits:
     """Limits shared by all processes that use the same Redis and namespace.
 
     day: how long a reach token stays out; shorter only in rehearsals. pair_interval, pair_burst: Meta's pair limit.
-    timeout: for one call, all told. now_ms: the time, in tests and rehearsals; otherwise the server's own clock.
+    timeout: for one call, all told. clock: the caller's, the machine's where none is given; holds and waits are told
+    and understood by it, whatever the server's says. now_ms: the limits' time, in tests, and the caller's where no
+    clock is given; otherwise the server's own clock.
     The client is the caller's to configure and close. A client that retries by itself may spend tokens twice,
     never too few.
     """
@@ -46,6 +52,7 @@ class RedisLimits:
         pair_interval: timedelta = timedelta(seconds=6),
         pair_burst: int = 45,
         timeout: timedelta = timedelta(seconds=1),
+        clock: Clock | None = None,
         now_ms: Callable[[], int] | None = None,
     ) -> None:
         if not timedelta() < day <= IDLE:
@@ -53,26 +60,26 @@ class RedisLimits:
         if pair_burst < 1 or not timedelta() < pair_interval <= day:
             raise BadValue(f"pairs need a burst of at least 1 and an interval of at most a day ({day})")
         self._scripts = Scripts(redis, timeout=timeout, now_ms=now_ms)
-        self._namespace = namespace
+        self._now = _caller_time(clock, now_ms)
+        self._keys = lru_cache(maxsize=1024)(partial(PoolKeys.of, namespace))
         self._day_ms = in_ms(day)
         self._pair_interval_ms = in_ms(pair_interval)
         self._pair_burst = pair_burst
 
-    def _keys(self, pool: PoolKey) -> PoolKeys:
-        return PoolKeys.of(self._namespace, pool)
-
     async def open_turn(
-        self, pool: PoolKey, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId, weight: int
+        self, pool: PoolKey, sender_id: SenderId, lane_id: LaneId, turn_id: TurnId, weight: int, priority: int
     ) -> TurnPass:
-        """Register a turn. weight: its lane's share beside other lanes of the sender, at least 1.
+        """Register a turn. weight: its lane's share beside lanes of the sender that have the same priority, at least 1.
 
+        priority: lanes of a higher one go first. While one of those wants more than it gets, each message of this lane
+        counts as twenty of its messages: it keeps a twentieth of what that lane gets, whatever their weights.
         Raises EpochLost when pool or sender must be rebuilt first, LeaseLost when the turn was reaped meanwhile.
         """
         if weight < 1:
             raise BadValue(f"a weight of {weight} is no share; use at least 1")
         status, *epoch = await self._scripts.open_turn(self._keys(pool), sender_id, turn_id)
         stand(status, pool, turn_id)
-        return TurnPass(pool, sender_id, lane_id, turn_id, weight, Epoch(text(epoch[0])))
+        return TurnPass(pool, sender_id, lane_id, turn_id, weight, priority, Epoch(text(epoch[0])))
 
     async def grant(self, turn: TurnPass, asks: Sequence[Ask], *, is_reply: bool = False) -> Grant:
         """Ask once for a sub-batch of at most 500 people, each once, in ledger order; spends what it grants.
@@ -96,7 +103,7 @@ class RedisLimits:
             is_reply=is_reply,
         )
         stand(status, turn.pool, turn.turn_id)
-        return grant_of(asks, answer)
+        return grant_of(asks, answer, self._now())
 
     async def give_back(
         self, turn: TurnPass, unposted: Sequence[Granted], reach: Sequence[ReachToken]
@@ -119,7 +126,7 @@ class RedisLimits:
 
     async def close_turn(self, turn: TurnPass) -> None:
         """Forget the handed set; call it only after the ledger has closed the turn."""
-        await self._scripts.close_turn(self._keys(turn.pool), turn.sender_id, turn.lane_id, turn.turn_id)
+        await self._scripts.close_turn(self._keys(turn.pool), turn)
 
     async def reap(self, pool: PoolKey, turn_id: TurnId) -> frozenset[MessageId] | None:
         """Bar a turn from any further grant and return what was handed over; None when that memory is gone."""
@@ -141,8 +148,12 @@ class RedisLimits:
                 f"sender {sender.sender_id}: a reserve of {sender.reserve} in a burst of {sender.burst} "
                 "would leave campaigns nothing; the burst must be larger than the reserve"
             )
-        until = sender.hold.until if sender.hold else None
-        await self._scripts.put_sender(self._keys(sender.pool), sender, to_ms(until) if until else NEVER_MS)
+        hold_ms = NEVER_MS
+        if sender.hold is not None and sender.hold.until is not None:
+            hold_ms = ms_until(sender.hold.until, self._now())
+            if hold_ms == 0:
+                sender = replace(sender, hold=None)  # over already
+        await self._scripts.put_sender(self._keys(sender.pool), sender, hold_ms)
 
     async def slow_down(
         self, sender_id: SenderId, pool: PoolKey, at: datetime | None = None, cause: str = "130429"
@@ -174,7 +185,7 @@ class RedisLimits:
         self, pool: PoolKey, sender_id: SenderId, person: PersonKey, until: datetime
     ) -> None:
         """After Meta's 131056: nothing goes from this sender to this person before `until`, at most seven days hence."""
-        await self._scripts.back_off_pair(self._keys(pool), sender_id, person, to_ms(until))
+        await self._scripts.back_off_pair(self._keys(pool), sender_id, person, ms_until(until, self._now()))
 
     async def rebuild(
         self,
@@ -197,4 +208,10 @@ class RedisLimits:
         """What is taken now; for people, not for decisions. Raises EpochLost when the pool is not built."""
         status, *answer = await self._scripts.usage(self._keys(sender.pool), sender.sender_id)
         stand(status, sender.pool)
-        return usage_of(sender, answer)
+        return usage_of(sender, answer, self._now())
+
+
+def _caller_time(clock: Clock | None, now_ms: Callable[[], int] | None) -> Callable[[], datetime]:
+    if clock is None and now_ms is not None:
+        return lambda: from_ms(now_ms())
+    return (clock or SystemClock()).now

@@ -3,6 +3,7 @@
 Until `commit` has written the epoch, every grant raises EpochLost: nothing is granted on half a memory. Only senders'
 limits and the people of the last day come from the ledger; rate buckets begin empty, which is slower for one burst
 and never too fast; pair debts are forgotten, Meta's own refusal (131056) stands behind them.
+The ledger's times are taken as they are: its clock and that of Redis have to agree to within `reach_margin_s`.
 A chunk can be written twice, in any order and beside running grants, because a token's end only ever moves up.
 
 A memory counts as lost also where another server process than its builder answers: after a restart, or a fail-over to

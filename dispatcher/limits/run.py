@@ -32,7 +32,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from dispatcher.domain.errors import LimitsUnavailable
 
 Client: TypeAlias = "Redis | RedisCluster"
-Argument: TypeAlias = "str | int"
+Argument: TypeAlias = "str | bytes | int"
 
 _SILENT = (
     OSError,  # TimeoutError too
@@ -80,7 +80,7 @@ class Runner:
     async def run(
         self,
         name: str,
-        keys: Sequence[str],
+        keys: Sequence[str] | Sequence[bytes],
         arguments: Sequence[Argument],
         *,
         if_unknown: Sequence[Argument] = (),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from arq.connections import ArqRedis
-from arq.constants import job_key_prefix
+from arq.constants import in_progress_key_prefix, job_key_prefix
 from redis.exceptions import RedisError
 
 from dispatcher.domain.turn import DueLane
@@ -22,6 +22,8 @@ TURN = "turn"
 
 FARTHEST = timedelta(minutes=1)
 """Longer waits live in the ledger alone: queued jobs expire, and an idle lane costs nothing."""
+MARK_MS = 2_000
+"""How much longer a job may be marked as taken when the ledger knows of no turn: far more than a turn takes to begin."""
 
 
 def job_id(lane: DueLane) -> str:
@@ -38,7 +40,7 @@ class ArqJobs:
         self.queue = f"{LANES_QUEUE}:{namespace}"
         self._prefix = namespace
 
-    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
+    async def wake(self, lane: DueLane, at: datetime | None = None, *, is_idle: bool = False) -> None:
         """Queue the lane's turn; one that is queued for later is brought forward."""
         now = self._clock.now()
         if at is not None and at - now > FARTHEST:
@@ -55,6 +57,19 @@ class ArqJobs:
             )
             if queued is None and await self._redis.exists(job_key_prefix + name):
                 await self._redis.zadd(self.queue, {name: int(due.timestamp() * 1000)}, xx=True, lt=True)
+                if is_idle:
+                    await self._shorten_mark(in_progress_key_prefix + name)
         except (RedisError, OSError):
             # why nothing more is done: the ledger says when the lane is due, and upkeep looks there.
             return
+
+    async def _shorten_mark(self, mark: str) -> None:
+        """Have arq's mark of a job that somebody has taken lapse soon.
+
+        A worker that was killed just before its turn began, or just after it ended, leaves its mark for minutes, and no
+        reaping frees the lane. Should the worker be alive all the same, another one finds the lane taken, in the ledger.
+        """
+        if (
+            await self._redis.pttl(mark) > MARK_MS
+        ):  # why asked: to shorten it again and again would prolong it
+            await self._redis.pexpire(mark, MARK_MS)

@@ -69,10 +69,16 @@ async def these(*reached: Reached) -> AsyncIterator[Sequence[Reached]]:
 
 
 async def a_turn(
-    limits: RedisLimits, sender: SenderLimits, *, lane: int = 1, weight: int = 1, turn: int | None = None
+    limits: RedisLimits,
+    sender: SenderLimits,
+    *,
+    lane: int = 1,
+    weight: int = 1,
+    priority: int = 0,
+    turn: int | None = None,
 ) -> TurnPass:
     turn_id = TurnId(turn if turn is not None else next(ids))
-    return await limits.open_turn(sender.pool, sender.sender_id, LaneId(lane), turn_id, weight)
+    return await limits.open_turn(sender.pool, sender.sender_id, LaneId(lane), turn_id, weight, priority)
 
 
 async def a_full_bucket(

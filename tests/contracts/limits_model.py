@@ -7,15 +7,24 @@ All times in milliseconds, buckets in millionths of a message, rates in thousand
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 MESSAGE = 1_000_000
 STEP, INCIDENT, TAU = 5_000, 2_000, 10_000
+GRACE, CONTENT_GRACE, OUTRANKED = 3_000, 250, 20
 
 
 def ceil_div(amount: int, by: int) -> int:
     return -(-amount // by)
+
+
+class Rank(NamedTuple):
+    """How a lane stands among those of its sender."""
+
+    weight: int
+    priority: int = 0
 
 
 @dataclass
@@ -36,6 +45,8 @@ class SenderModel:
     configured_reserve: int
     at: int
     level: int = 0
+    hold_ends: int = 0
+    """As ordered; told to the limits with each `put`, unless it is over then."""
     held_until: int = 0
     sixteenths: int = 16
     """What the last halving left of the rate, at `slowed_at`."""
@@ -110,6 +121,8 @@ class LimitsModel:
     pair_burst: int
     tier: int | None
     senders: dict[int, SenderModel]
+    ranks: Mapping[int, Rank]
+    """Of each lane, the same on all senders."""
     is_portfolio: bool = False
     pool_tokens: dict[str, int] = field(default_factory=dict)
 
@@ -117,7 +130,7 @@ class LimitsModel:
         """Nothing is remembered but what was configured."""
         self.pool_tokens = {}
         for sender_id, was in self.senders.items():
-            fresh = SenderModel(was.rate, was.burst, was.configured_reserve, now, held_until=was.held_until)
+            fresh = SenderModel(was.rate, was.burst, was.configured_reserve, now, hold_ends=was.hold_ends)
             self.senders[sender_id] = fresh
 
     def counted_anew(self, last_messaged: dict[tuple[int, str], int]) -> None:
@@ -130,6 +143,7 @@ class LimitsModel:
     def put(self, now: int) -> None:
         for sender in self.senders.values():
             sender.passes(now)
+            sender.held_until = sender.hold_ends if sender.hold_ends > now else 0
 
     def scope_is(self, *, is_portfolio: bool) -> None:
         if is_portfolio and not self.is_portfolio:
@@ -142,13 +156,13 @@ class LimitsModel:
         self,
         now: int,
         sender_id: int,
-        lane: tuple[int, int],
+        lane_id: int,
         asks: Sequence[tuple[str, bool]],
         *,
         is_reply: bool = False,
     ) -> Answer:
-        """lane: its number and weight. asks: person, and whether he costs reach."""
-        s, answer, (lane_id, weight) = self.senders[sender_id], Answer(), lane
+        """asks: person, and whether he costs reach."""
+        s, answer = self.senders[sender_id], Answer()
         if s.held_until > now:
             answer.hold = ("sender_held", s.held_until)
             return answer
@@ -156,15 +170,22 @@ class LimitsModel:
         self._forget(now, s, with_lanes=not is_reply)
         tokens = self.pool_tokens if self.is_portfolio else s.tokens
         rate, reserve = s.rate_at(now), 0 if is_reply else s.reserve(now)
-        floor, step = reserve * MESSAGE, MESSAGE // weight
+        floor, (weight, priority) = reserve * MESSAGE, self.ranks[lane_id]
         was_hungry = lane_id in s.hungry and not is_reply
-        rivals = [s.served.get(other, 0) for other in s.hungry if other != lane_id and not is_reply]
-        mine, share = 0, len(asks)
+        rivals = [other for other in s.hungry if other != lane_id and not is_reply]
+        mine, least, share = 0, 0, len(asks)
+        quantum, step = max(1, rate // 4_000), MESSAGE // weight
+        pace = step
+        above = [self.ranks[other] for other in rivals if self.ranks[other].priority > priority]
+        if above:
+            pace = MESSAGE // min(rank.weight for rank in above)
+            quantum, step = 1, OUTRANKED * pace
         if rivals:
+            least = min(s.served.get(other, 0) for other in rivals)
             mine = s.served.get(lane_id, 0)
             if not was_hungry:
-                mine = max(mine, min(rivals))
-            share = max(1, rate // 4_000) + (min(rivals) - mine) // step
+                mine = max(mine, least)
+            share = quantum + (least - mine) // step
         tier_full, short = False, ""
         for position, (person, costs) in enumerate(asks):
             counts = costs and self.tier is not None
@@ -194,20 +215,19 @@ class LimitsModel:
             worthwhile = min(len(asks) - granted, rate * 20 // MESSAGE, s.burst - reserve)
             answer.hold = ("rate", ready[max(1, worthwhile)])
         elif short == "fair_share":
-            behind = max(1, granted + 1 - share)
-            answer.hold = ("fair_share", now + max(20, ceil_div(behind * MESSAGE, rate)))
+            behind = mine + (granted + 1 - quantum) * step - least
+            answer.hold = ("fair_share", now + max(20, ceil_div(ceil_div(behind, pace) * MESSAGE, rate)))
         elif tier_full:
             assert self.tier
             token_back = sorted(tokens.values())[len(tokens) - self.tier]
             answer.hold = ("tier_exhausted", max(token_back, ready[1]))
         if not is_reply:
-            self._remember_lane(s, lane_id, answer if short else None)
+            if short and answer.hold:
+                s.hungry[lane_id] = answer.hold[1] + GRACE
+            elif was_hungry:
+                s.hungry[lane_id] = min(s.hungry[lane_id], now + CONTENT_GRACE)
             s.served = {**s.served, lane_id: mine + granted * step} if rivals else {}
         return answer
-
-    def _remember_lane(self, s: SenderModel, lane_id: int, short: Answer | None) -> None:
-        if short is not None and short.hold is not None:
-            s.hungry[lane_id] = short.hold[1] + 3_000
 
     def _forget(self, now: int, s: SenderModel, *, with_lanes: bool) -> None:
         """What has ended is gone for good, also if the clock is set back later."""

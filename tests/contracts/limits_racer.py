@@ -49,7 +49,7 @@ async def _one_run(
     limits: RedisLimits, sender: SenderLimits, racer: int, people: Sequence[int]
 ) -> Sequence[str]:
     await limits.rebuild(sender.pool, [sender], nobody())
-    turn = await limits.open_turn(sender.pool, sender.sender_id, LaneId(racer), TurnId(racer), 1)
+    turn = await limits.open_turn(sender.pool, sender.sender_id, LaneId(racer), TurnId(racer), 1, 0)
     asks = [Ask(MessageId(n), PersonKey(f"+{n}")) for n in people]
     granted: list[str] = []
     while asks:

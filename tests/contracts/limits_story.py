@@ -1,6 +1,6 @@
 """A pool's life in Redis and in the model at once: what can happen in it, and the record of what was let through.
 
-Two senders with two lanes each share a tier or do not. The ledger is the list of posts. Time has two faces: the clock,
+Two senders with three lanes each share a tier or do not. The ledger is the list of posts. Time has two faces: the clock,
 which may be set back, and the true time, by which the properties are judged.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 
 from fakeredis import FakeAsyncRedis, FakeServer
 from limits_builders import ManualMs
-from limits_model import MESSAGE, LimitsModel, SenderModel
+from limits_model import MESSAGE, LimitsModel, Rank, SenderModel
 
 from dispatcher.domain.errors import EpochLost
 from dispatcher.domain.grant import Ask, Grant, Granted, Reached, SenderLimits, TurnPass
@@ -25,7 +25,7 @@ from dispatcher.limits import RedisLimits
 DAY_MS, PAIR_INTERVAL_MS, PAIR_BURST = 60_000, 6_000, 2
 START = datetime(1970, 1, 1, tzinfo=UTC)
 POOL = PoolKey("pool")
-WEIGHTS = {1: 1, 2: 3}
+WEIGHTS = {1: 1, 2: 3, 3: 1}
 """Lane → weight."""
 
 Lane = tuple[int, int]
@@ -142,7 +142,7 @@ class Post:
 class Story:
     """See above. Every answer is compared with the model's at once."""
 
-    def __init__(self, senders: Sequence[SenderLimits]) -> None:
+    def __init__(self, senders: Sequence[SenderLimits], priorities: Sequence[int]) -> None:
         self.clock = ManualMs()
         self.redis = FakeAsyncRedis(server=FakeServer())
         self.limits = RedisLimits(
@@ -158,13 +158,19 @@ class Story:
             id_: SenderModel(s.rate.milli_per_s, s.burst, s.reserve, self.clock())
             for id_, s in self.senders.items()
         }
-        self.model = LimitsModel(DAY_MS, PAIR_INTERVAL_MS, PAIR_BURST, senders[0].tier.limit, modelled)
+        self.ranks = {
+            lane: Rank(weight, priority)
+            for (lane, weight), priority in zip(WEIGHTS.items(), priorities, strict=True)
+        }
+        limit = senders[0].tier.limit
+        self.model = LimitsModel(DAY_MS, PAIR_INTERVAL_MS, PAIR_BURST, limit, modelled, self.ranks)
         self.posts: list[Post] = []
         self.bars: list[tuple[int, int, int, str, int]] = []
         """From, until (true ms), sender, person, memory."""
         self.losses = self.set_back_ms = 0
         self.may_be_overfull = False
         self.ids = count(1)
+        self.looked_at = cycle(self.senders)
         self.last: tuple[Asked, People, Grant] | None = None
         self.turns: dict[Lane, TurnPass] = {}
 
@@ -196,9 +202,9 @@ class Story:
 
     async def _open_turns(self) -> None:
         for sender_id, sender in self.senders.items():
-            for lane, weight in WEIGHTS.items():
+            for lane, rank in self.ranks.items():
                 turn_id, lane_id = TurnId(next(self.ids)), LaneId(lane)
-                turn = await self.limits.open_turn(POOL, sender.sender_id, lane_id, turn_id, weight)
+                turn = await self.limits.open_turn(POOL, sender.sender_id, lane_id, turn_id, *rank)
                 self.turns[sender_id, lane] = turn
 
     async def ask(self, asked: Asked, people: People) -> Grant:
@@ -209,7 +215,7 @@ class Story:
             await self.begin()
             grant = await self.limits.grant(self.turns[asked.lane], asks, is_reply=asked.is_reply)
         now, (sender_id, lane) = self.clock(), asked.lane
-        expected = self.model.grant(now, sender_id, (lane, WEIGHTS[lane]), people, is_reply=asked.is_reply)
+        expected = self.model.grant(now, sender_id, lane, people, is_reply=asked.is_reply)
         assert [granted.message_id for granted in grant.go] == [asks[i].message_id for i in expected.go]
         assert {wait.message_id: ms_of(wait.until) for wait in grant.waits} == {
             asks[i].message_id: ms for i, ms in expected.waits.items()
@@ -236,21 +242,20 @@ class Story:
         return grant
 
     async def agrees(self) -> None:
-        """What Redis tells of a sender is what the model knows of it."""
-        now = self.clock()
-        for sender_id, sender in self.senders.items():
-            try:
-                usage = await self.limits.usage(sender)
-            except EpochLost:
-                continue
-            s = replace(self.model.senders[sender_id])
-            s.passes(now)
-            assert usage.rate.milli_per_s == s.rate_at(now)
-            assert usage.rate_level == s.level // MESSAGE
-            assert usage.reserve == s.reserve(now)
-            if self.limit is not None:
-                tokens = self.model.pool_tokens if self.model.is_portfolio else s.tokens
-                assert usage.reach_used == sum(end > now for end in tokens.values())
+        """What Redis tells of a sender is what the model knows of it; one sender after the other, for each costs time."""
+        now, sender_id = self.clock(), next(self.looked_at)
+        try:
+            usage = await self.limits.usage(self.senders[sender_id])
+        except EpochLost:
+            return
+        s = replace(self.model.senders[sender_id])
+        s.passes(now)
+        assert usage.rate.milli_per_s == s.rate_at(now)
+        assert usage.rate_level == s.level // MESSAGE
+        assert usage.reserve == s.reserve(now)
+        if self.limit is not None:
+            tokens = self.model.pool_tokens if self.model.is_portfolio else s.tokens
+            assert usage.reach_used == sum(end > now for end in tokens.values())
 
     async def take(self, step: object) -> None:
         if isinstance(step, Asked):
@@ -274,7 +279,7 @@ class Story:
                 await self.put(scope=scope)
                 self.model.scope_is(is_portfolio=scope is LimitScope.PORTFOLIO)
             case HeldFor(sender_id, ms):
-                self.model.senders[sender_id].held_until = self.clock() + ms
+                self.model.senders[sender_id].hold_ends = self.clock() + ms
                 until = self.clock.now + timedelta(milliseconds=ms)
                 sender = self.senders[sender_id]
                 self.senders[sender_id] = replace(sender, hold=Hold(HoldReason.SENDER_HELD, until))

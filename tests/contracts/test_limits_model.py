@@ -18,6 +18,7 @@ from limits_story import (
     PAIR_BURST,
     PAIR_INTERVAL_MS,
     POOL,
+    WEIGHTS,
     Asked,
     Barred,
     CameIn,
@@ -41,10 +42,10 @@ from dispatcher.domain.ids import SenderId
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope
 
-EXAMPLES = 150
+EXAMPLES = 300
 """In the default profile; `--hypothesis-profile=nightly` tries 2,000."""
 
-a_lane = st.sampled_from([(1, 1), (1, 2), (1, 1), (1, 2), (2, 1)])
+a_lane = st.sampled_from([(1, 1), (1, 2), (1, 1), (1, 2), (1, 3), (2, 1)])
 a_sender_id = st.sampled_from([1, 1, 2])
 people = st.lists(st.integers(0, 6), min_size=1, max_size=6, unique=True).map(tuple)
 nobody_or_one = st.one_of(st.just(99), st.integers(0, 5))
@@ -72,13 +73,13 @@ a_step = st.sampled_from([kind for kind, weight in often.items() for _ in range(
 all_seven = st.permutations(range(7)).map(tuple)
 a_rivalry = st.lists(
     st.one_of(
-        st.builds(Asked, st.sampled_from([(1, 1), (1, 2)]), all_seven, st.just(99), st.just(False)),
+        st.builds(Asked, st.sampled_from([(1, 1), (1, 2), (1, 3)]), all_seven, st.just(99), st.just(False)),
         st.builds(Passed, st.integers(0, 1_500)),
     ),
     min_size=6,
     max_size=12,
 )
-"""Two lanes of one sender that ask in turn for more than there is."""
+"""Lanes of one sender that ask in turn for more than there is."""
 a_scene = st.one_of(st.lists(a_step, min_size=8, max_size=30), a_rivalry)
 steps = st.lists(a_scene, min_size=1, max_size=3).map(lambda scenes: [*itertools.chain(*scenes)])
 
@@ -104,12 +105,12 @@ def two_senders(draw: st.DrawFn) -> list[SenderLimits]:
     # The same stories in each ordinary run; the nightly profile looks for new ones.
     derandomize=settings().max_examples <= EXAMPLES,
 )
-@given(two_senders(), steps)
+@given(two_senders(), st.tuples(*[st.integers(0, 2)] * len(WEIGHTS)), steps)
 def test_redis_agrees_with_the_model_and_no_limit_is_ever_exceeded(
-    senders: list[SenderLimits], steps: list[object]
+    senders: list[SenderLimits], priorities: tuple[int, ...], steps: list[object]
 ) -> None:
     async def live() -> None:
-        story = Story(senders)
+        story = Story(senders, priorities)
         await story.begin()
         story.clock.ms += 30_000  # fills the buckets
         for step in steps:

@@ -134,7 +134,7 @@ async def another_pool_works(limits: RedisLimits) -> None:
         SenderId(7), pool, sender.rate, sender.burst, 0, sender.tier, sender.scope, sender.hold
     )
     await limits.rebuild(pool, [other], nobody())
-    turn = await limits.open_turn(pool, other.sender_id, LaneId(7), TurnId(7), 1)
+    turn = await limits.open_turn(pool, other.sender_id, LaneId(7), TurnId(7), 1, 0)
     await limits.grant(turn, asks_for("x"))
 
 

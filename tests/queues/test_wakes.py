@@ -7,11 +7,12 @@ from datetime import timedelta
 
 import pytest
 from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
 
 from dispatcher.clock import SystemClock
 from dispatcher.domain.ids import LaneId
 from dispatcher.domain.turn import DueLane
-from dispatcher.queues.wakes import FARTHEST, ArqJobs
+from dispatcher.queues.wakes import FARTHEST, MARK_MS, ArqJobs
 
 LANE = DueLane(LaneId(7), 0)
 SECOND = timedelta(seconds=1)
@@ -45,6 +46,22 @@ async def test_a_lane_of_a_new_generation_is_another_job(redis: ArqRedis, jobs: 
     await jobs.wake(LANE)
     await jobs.wake(DueLane(LANE.lane_id, 1))
     assert len(await queued(redis, jobs)) == 2
+
+
+async def test_the_mark_of_a_worker_that_died_without_a_turn_lapses_soon(
+    redis: ArqRedis, jobs: ArqJobs
+) -> None:
+    """Killed between arq and the ledger: there is no turn to be reaped, and so no new generation."""
+    await jobs.wake(LANE)
+    mark = in_progress_key_prefix + "test:lane:7:0"
+    await redis.psetex(mark, 130_000, b"1")
+    await jobs.wake(LANE)
+    assert await redis.pttl(mark) > 100_000, "perhaps its turn is running"
+    await jobs.wake(LANE, is_idle=True)
+    assert 0 < await redis.pttl(mark) <= MARK_MS
+    await redis.pexpire(mark, 500)
+    await jobs.wake(LANE, is_idle=True)
+    assert await redis.pttl(mark) <= 500, "and is not prolonged by looking again"
 
 
 async def test_a_wake_up_is_brought_forward_and_never_put_off(redis: ArqRedis, jobs: ArqJobs) -> None:

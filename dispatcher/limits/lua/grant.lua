@@ -2,14 +2,14 @@
 --
 -- KEYS  1 pool hash     2 sender hash     3 handed messages of the turn  4 the turn's mark of being reaped
 --       5 reach by sender (zset person -> end of token)               6 reach by pool (the same)
---       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset lane -> hungry until)
+--       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset 'lane priority weight' -> until)
 --       9 served (hash lane -> millionths of a message divided by weight)
 --       10 pairs that Meta refused (zset person -> until)             11 messages the turn gave back
--- ARGV  1 now_ms or ''  2 epoch of the pass  3 lane  4 weight >= 1  5 day_ms  6 pair interval_ms  7 pair burst
---       8 idle_ms: lifetime of unused memory  9 1 for replies, 0 for a campaign
---       10 one digit per ask: 1 costs reach, 0 does not; '' if all do
---       11 message ids   12 people, distinct; each list joined by blanks, at most 500 long
---       13 given (as 1) only where the server did not know this script: perhaps it is another one
+-- ARGV  1 now_ms or ''  2 epoch of the pass  3 'lane priority weight': higher priorities first, weight >= 1
+--       4 day_ms  5 pair interval_ms  6 pair burst  7 idle_ms: lifetime of unused memory
+--       8 1 for replies, 0 for a campaign  9 one digit per ask: 1 costs reach, 0 does not; '' if all do
+--       10 message ids   11 people, distinct; each list joined by blanks, at most 500 long
+--       12 given (as 1) only where the server did not know this script: perhaps it is another one
 -- Returns {1, reason, until_ms, detail, now_ms, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
 --         reason '' = no hold; until_ms -1 = no time ends it;
 --         of the positions up to `walked` all may go but those in refused = {position, …}, for the tier,
@@ -31,21 +31,22 @@
 --     Meta refused before its time.
 --   * A person refused for tier or pair costs no rate. A message that may go is handed down in writing before we return.
 --   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first; for a lane that is
---     ahead (fair_share), as soon as the others have taken theirs, or have been silent for HUNGRY_GRACE_MS.
---   * Lanes that want more than there is share by weight; a lane alone gets all (see `share`).
+--     ahead (fair_share), as soon as the others have taken theirs, have got all they asked for CONTENT_GRACE_MS long, or
+--     have been silent for HUNGRY_GRACE_MS.
+--   * Lanes of one priority that want more than there is share by weight; a lane alone gets all; one of lower priority
+--     keeps a twentieth beside a hungry one of higher priority, and never starves (see `share`).
 --   * Nothing is granted on a memory that another server process has left. To ask for the server's name costs a tenth of
 --     a batch, so it is asked in the first grant of a pool after LOOK_MS, by the clock in the memory itself: what a
 --     restart or a fail-over brings back is as old as that took, and so the first grant after it does ask.
 
-local now, epoch, lane = clock(ARGV[1]), ARGV[2], ARGV[3]
-local step = math.max(1, math.floor(MESSAGE / tonumber(ARGV[4]))) -- what one message adds to `served`
-local day_ms, interval_ms, idle_ms = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[8]
-local tolerance_ms = (tonumber(ARGV[7]) - 1) * interval_ms
-local is_reply, costs_digits, ids = ARGV[9] == '1', ARGV[10], ARGV[11]
+local now, epoch, as_rival = clock(ARGV[1]), ARGV[2], ARGV[3]
+local day_ms, interval_ms, idle_ms = tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[7]
+local tolerance_ms = (tonumber(ARGV[6]) - 1) * interval_ms
+local is_reply, costs_digits, ids = ARGV[8] == '1', ARGV[9], ARGV[10]
 local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local reach_sender, reach_pool, pairs_key, hungry, served, barred_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local returned = KEYS[11]
-local HUNGRY_GRACE_MS, SLICE_MS, LOOK_MS = 3000, 20, 100
+local HUNGRY_GRACE_MS, CONTENT_GRACE_MS, SLICE_MS, LOOK_MS, OUTRANKED = 3000, 250, 20, 100, 20
 
 if redis.call('EXISTS', handed) == 0 then
   return {redis.call('EXISTS', reaped) == 1 and -1 or 0}
@@ -55,7 +56,7 @@ local s = redis.call('HMGET', sender, 'counted', 'rate', 'burst', 'reserve', 'li
 local p = redis.call('HMGET', pool, 'epoch', 'looked_at')
 if s[1] ~= epoch or p[1] ~= epoch then return {0} end
 local looked_ms_ago = now - tonumber(p[2] or 0)
-if ARGV[13] or looked_ms_ago < 0 or looked_ms_ago >= LOOK_MS then
+if ARGV[12] or looked_ms_ago < 0 or looked_ms_ago >= LOOK_MS then
   if not is_own_memory(pool) then return {0} end
   redis.call('HSET', pool, 'looked_at', now)
   redis.call('PEXPIRE', pool, idle_ms)
@@ -75,7 +76,7 @@ if not is_reply then
 end
 
 local people, asked = {}, 0
-for person in string.gmatch(ARGV[12], '%S+') do
+for person in string.gmatch(ARGV[11], '[^ ]+') do
   asked = asked + 1
   people[asked] = person
 end
@@ -107,21 +108,35 @@ if stands then
 end
 
 -- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
--- least. A lane that was not hungry starts no lower than that one: idleness earns no credit. Replies stand outside.
-local was_hungry, least = false, nil
-for _, other in ipairs(rivals) do
-  if other == lane then
-    was_hungry = true
-  else
-    local units = tonumber(redis.call('HGET', served, other) or 0)
-    if not least or units < least then least = units end
-  end
+-- least. A lane that was not hungry starts no lower than that one: idleness earns no credit. While one of them is of
+-- higher priority, each message counts as OUTRANKED of its messages, and a single one is all there is of a quantum.
+-- Replies stand outside.
+local function read(rival) -- lane, priority, what one message adds to `served`
+  local lane, priority, weight = string.match(rival, '^(%S+) (%S+) (%S+)$')
+  return lane, tonumber(priority), math.max(1, math.floor(MESSAGE / tonumber(weight)))
 end
-local mine, share = 0, asked
-if least then
-  mine = tonumber(redis.call('HGET', served, lane) or 0)
-  if not was_hungry then mine = math.max(mine, least) end
-  share = math.max(1, math.floor(rate / 4000)) + math.floor((least - mine) / step)
+local mine, share, quantum, was_hungry, least = 0, asked, nil, false, nil
+local lane, step, pace -- `pace`: what each message that goes to the others adds to theirs
+if #rivals > 0 then
+  local priority, above
+  lane, priority, step = read(as_rival)
+  for _, rival in ipairs(rivals) do
+    local other, rank, their_step = read(rival)
+    if other == lane then
+      was_hungry = true
+    else
+      local units = tonumber(redis.call('HGET', served, other) or 0)
+      least = math.min(least or units, units)
+      if rank > priority then above = math.max(above or 0, their_step) end
+    end
+  end
+  quantum, pace = math.max(1, math.floor(rate / 4000)), step
+  if above then quantum, pace, step = 1, above, OUTRANKED * above end
+  if least then
+    mine = tonumber(redis.call('HGET', served, lane) or 0)
+    if not was_hungry then mine = math.max(mine, least) end
+    share = quantum + math.floor((least - mine) / step)
+  end
 end
 
 -- The walk. Tier first, then pair, then share and rate: whoever fails has spent nothing.
@@ -182,7 +197,7 @@ if granted == asked and not stands then
   redis.call('APPEND', handed, ' ' .. ids)
 elseif granted > 0 then
   local handed_now, position = {}, 0
-  for id in string.gmatch(ids, '%S+') do
+  for id in string.gmatch(ids, '[^ ]+') do
     position = position + 1
     if position > walked then break end
     if not stays[position] then handed_now[#handed_now + 1] = id end
@@ -215,7 +230,8 @@ if short == 'rate' then
   local waiting = math.min(asked - granted, math.floor(rate * SLICE_MS / MESSAGE), burst - floor_units / MESSAGE)
   reason, until_ms = short, ready_at(math.max(1, waiting))
 elseif short == 'fair_share' then
-  local behind = math.max(1, granted + 1 - share) -- in messages, taking the other lane's weight for ours
+  -- The messages that the others must get before this lane's next, taking the weight of its equals for its own.
+  local behind = math.ceil((mine + (granted + 1 - quantum) * step - least) / pace)
   reason, until_ms = short, now + math.max(SLICE_MS, math.ceil(behind * MESSAGE / rate))
 elseif #refused > 0 then
   reason = 'tier_exhausted'
@@ -227,8 +243,10 @@ elseif #refused > 0 then
 end
 
 if short and not is_reply then
-  redis.call('ZADD', hungry, until_ms + HUNGRY_GRACE_MS, lane)
+  redis.call('ZADD', hungry, until_ms + HUNGRY_GRACE_MS, as_rival)
   redis.call('PEXPIRE', hungry, idle_ms)
+elseif was_hungry then
+  redis.call('ZADD', hungry, 'LT', now + CONTENT_GRACE_MS, as_rival) -- it got all that it asked for
 end
 if least then
   redis.call('HSET', served, lane, mine + granted * step)

@@ -3,7 +3,7 @@
 -- KEYS  1 pool hash  2 sender hash  3 reach by sender  4 reach by pool
 -- ARGV  1 now_ms or ''  2 rate, thousandths of a message per second  3 burst, messages  4 reserve, messages
 --       5 people per day, -1 unlimited  6 scope: sender | portfolio  7 hold reason, '' for none
---       8 hold until_ms, -1: no time ends it  9 hold detail  10 idle_ms
+--       8 hold_ms from now on, -1: no time ends it  9 hold detail  10 idle_ms
 -- Returns 1 when the sender can be granted from, 0 when its people must be counted first (see rebuild.py).
 --
 -- Guarantees: time that has passed is refilled at the old rate, never at the new one; a sender new to this memory
@@ -30,8 +30,10 @@ if was[1] and is_own_memory(pool) then
     redis.call('PEXPIRE', KEYS[4], ARGV[10])
   end
 end
+local hold_ms = tonumber(ARGV[8])
+local hold_until = hold_ms < 0 and hold_ms or now + hold_ms
 redis.call('HSET', sender, 'rate', rate, 'burst', ARGV[3], 'reserve', ARGV[4], 'limit', limit, 'scope', scope,
-  'hold', ARGV[7], 'hold_until', ARGV[8], 'hold_detail', ARGV[9], 'level', level, 'at', now)
+  'hold', ARGV[7], 'hold_until', hold_until, 'hold_detail', ARGV[9], 'level', level, 'at', now)
 if slowed_at and slowed_at > now then redis.call('HSET', sender, 'slowed_at', now) end
 redis.call('PEXPIRE', sender, ARGV[10])
 local epoch = redis.call('HGET', pool, 'epoch')

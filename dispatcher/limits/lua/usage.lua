@@ -2,7 +2,7 @@
 --
 -- KEYS  1 pool hash  2 sender hash  3 reach by sender  4 reach by pool
 -- ARGV  1 now_ms or ''
--- Returns {1, people reached within the day, limit or -1, end_ms of the earliest token or -1,
+-- Returns {1, now_ms, people reached within the day, limit or -1, end_ms of the earliest token or -1,
 --          rate in force in thousandths per second, whole messages in the bucket (below 0: owed),
 --          hold reason or '', hold until_ms or -1, detail,
 --          cause of a lowered rate or '', ms when it will be whole again or -1, reserve in messages,
@@ -32,5 +32,5 @@ if rate < nominal then
   cause, whole_at = s[13], math.min(slowed_at, now) + (WHOLE - share) * STEP_MS
 end
 local inbound, measured_at = tonumber(s[15] or 0), tonumber(s[16] or now)
-return {1, used, limit, next_end, rate, math.floor(level / MESSAGE), reason, hold_until, s[8], cause, whole_at,
+return {1, now, used, limit, next_end, rate, math.floor(level / MESSAGE), reason, hold_until, s[8], cause, whole_at,
   reserve_for(tonumber(s[14]), burst, rate, inbound, measured_at, now), math.floor(faded(inbound, measured_at, now))}
