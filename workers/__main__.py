@@ -6,32 +6,51 @@ Settings come from the environment and the TOML file, as everywhere.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 import uvloop
-from arq.worker import Worker
 
 from dispatcher.app import App, open_app
 from dispatcher.domain.errors import DispatcherError
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 from dispatcher.telemetry import set_up_logging
+from workers.intake import take_in
 from workers.lanes import lane_worker
 from workers.processes import watch
-from workers.runtime import serve
+from workers.runtime import serve, stop_when_asked
 from workers.upkeep import upkeep_worker, whole_worker
 
-ROLES: Mapping[str, Callable[[App], Worker]] = {
-    "lanes": lane_worker,
-    "upkeep": upkeep_worker,
-    "all": whole_worker,
+
+async def _lanes(app: App) -> None:
+    await serve(app, lambda: lane_worker(app))
+
+
+async def _upkeep(app: App) -> None:
+    await serve(app, lambda: upkeep_worker(app))
+
+
+async def _all(app: App) -> None:
+    async with asyncio.TaskGroup() as both:
+        both.create_task(serve(app, lambda: whole_worker(app)))
+        both.create_task(take_in(app))
+
+
+ROLES: Mapping[str, Callable[[App], Coroutine[Any, Any, None]]] = {
+    "lanes": _lanes,
+    "upkeep": _upkeep,
+    "intake": take_in,
+    "all": _all,
 }
 
 
 async def _work(settings: Settings, role: str) -> None:
     async with open_app(settings) as app:
-        await serve(app, lambda: ROLES[role](app))
+        stop_when_asked(app)
+        await ROLES[role](app)
 
 
 def main() -> int:

@@ -29,9 +29,6 @@ log = structlog.get_logger("workers")
 async def serve(app: App, make_worker: Callable[[], Worker]) -> None:
     """Run workers until asked to stop; a new one after each loss of Redis."""
     stopping = app.lane_tools.stopping
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     while not stopping.is_set():
         worker = make_worker()
         run = asyncio.create_task(worker.async_run())
@@ -42,6 +39,13 @@ async def serve(app: App, make_worker: Callable[[], Worker]) -> None:
         if not stopping.is_set():
             await _wait_for_redis(app, stopping)
             await _release(app, worker)
+
+
+def stop_when_asked(app: App) -> None:
+    """SIGTERM and SIGINT ask for a graceful end."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, app.lane_tools.stopping.set)
 
 
 async def _wind_down(worker: Worker, run: asyncio.Task[None], *, grace_s: float) -> None:

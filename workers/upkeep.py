@@ -30,10 +30,22 @@ async def keep_lanes_going(ctx: dict[str, Any]) -> None:
         log.warning("upkeep could not do its round", error=str(error))
 
 
-async def refresh_senders(ctx: dict[str, Any]) -> None:
-    """Tell the limits how senders stand."""
+async def settle_unsure(ctx: dict[str, Any]) -> None:
+    """Unsure messages: by a receipt that came early, else by the campaign's policy."""
     app: App = ctx["app"]
     try:
+        await app.intake.settle_late()
+        await app.unsure.decide()
+        await app.inbox.retry_due()
+    except DispatcherError as error:
+        log.warning("upkeep could not look after unsure messages", error=str(error))
+
+
+async def refresh_senders(ctx: dict[str, Any]) -> None:
+    """Tell the limits how senders stand, and the witness how far the ledger has come."""
+    app: App = ctx["app"]
+    try:
+        await app.upkeep.beat()
         await app.upkeep.refresh()
     except DispatcherError as error:
         log.warning("upkeep could not refresh the senders", error=str(error))
@@ -44,6 +56,7 @@ def duties(app: App) -> list[CronJob]:
     prefix = app.jobs.queue
     return [
         cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
+        cron(settle_unsure, name=f"{prefix}:unsure", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]
 

@@ -43,6 +43,9 @@ class EmbeddedPostgres(Server):
 
     name = "postgres"
     stop_signal = signal.SIGINT  # PostgreSQL's "fast shutdown": ends sessions, writes a checkpoint
+    crash_signal = (
+        signal.SIGQUIT
+    )  # "immediate shutdown": no checkpoint, so the next start recovers from the log
 
     def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
         super().__init__(data_dir)

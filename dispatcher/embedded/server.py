@@ -44,6 +44,7 @@ class Server(ABC):
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
+    crash_signal: ClassVar[signal.Signals] = signal.SIGKILL
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir.expanduser().resolve()
@@ -99,6 +100,13 @@ class Server(ABC):
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
+
+    def crash(self) -> None:
+        """End the server at once, as a power cut would; `start()` has to recover it. For tests and rehearsals."""
+        if self._leash is not None:
+            self._leash.send_signal(self.crash_signal)
+            self._leash.wait(_STOP_GRACE)
+        self.stop()
 
     def _launch(self, lock_fd: int) -> None:
         if self._log.exists() and self._log.stat().st_size > _LOG_KEPT_BYTES:

@@ -1,0 +1,139 @@
+"""Receipts in the ledger: booked to their attempts, and what follows for messages.
+
+Everything runs on the session it was made with, so that a whole batch of webhooks is one transaction.
+The statements are in `sql/receipts.sql`; what a failure means is decided by the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+
+from dispatcher.domain.ids import CampaignId, MessageId
+from dispatcher.domain.message import Outcome
+from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.webhook import AccountNews, Inbound
+from dispatcher.ledger.database import Session
+from dispatcher.ledger.queries import load
+from dispatcher.ledger.rows import sender_of
+
+SQL = load("receipts")
+
+
+class LedgerReceipts:
+    """The port `ReceiptBook` on PostgreSQL."""
+
+    def __init__(self, session: Session) -> None:
+        self._db = session
+
+    async def attempts_of(self, wamids: Sequence[str]) -> Mapping[str, AttemptRef]:
+        """Which attempts Meta's ids stand for; ids that are not ours are left out."""
+        rows = await self._db.fetch(SQL["by_wamid"], wamids)
+        return {
+            row["wamid"]: AttemptRef(row["campaign_id"], row["message_id"], row["attempt"]) for row in rows
+        }
+
+    async def book(self, reports: Mapping[AttemptRef, tuple[str, Receipt]]) -> Booked:
+        """Merge reports into their attempts: attempt → Meta's id, receipt."""
+        if not reports:
+            return Booked(frozenset(), frozenset(), frozenset())
+        columns = zip(
+            *((*ref, wamid, *astuple(receipt)) for ref, (wamid, receipt) in reports.items()), strict=True
+        )
+        unknown, unsettled = set(), set()
+        for row in await self._db.fetch(SQL["book"], *map(list, columns)):
+            ref = AttemptRef(row["campaign_id"], row["message_id"], row["attempt"])
+            match row["message_state"]:
+                case None:
+                    unknown.add(ref)
+                case "accepted":
+                    pass
+                case _:
+                    unsettled.add(ref)
+        failed = {ref for ref, (_, receipt) in reports.items() if receipt.failed_at is not None}
+        return Booked(frozenset(unknown), frozenset(unsettled), frozenset(failed - unknown))
+
+    async def settle(self, refs: Sequence[AttemptRef]) -> Mapping[CampaignId, int]:
+        """Whatever a receipt shows to be with Meta becomes accepted.
+
+        Returns campaign → how many of those were waiting to be posted; perhaps nobody is left there now.
+        """
+        await self._lock_lanes(refs)
+        rows = await self._db.fetch(
+            SQL["settle_by_receipt"], [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
+        )
+        return {CampaignId(row["campaign_id"]): row["were_pending"] for row in rows}
+
+    async def failures(self, refs: Sequence[AttemptRef]) -> Sequence[FailedAttempt]:
+        """Of these attempts those that failed and whose consequences nobody has drawn yet; each is told once."""
+        rows = await self._db.fetch(SQL["failures"], *map(list, zip(*refs, strict=True)))
+        return [
+            FailedAttempt(
+                ref=AttemptRef(row["campaign_id"], row["message_id"], row["attempt"]),
+                code=row["code"],
+                detail=row["detail"] or "",
+                sender=sender_of(row["sender"]),
+                template=row["template"],
+                language=row["language"],
+                person=row["person"],
+                key=row["person_key"],
+                failed_before=row["failed_before"],
+                may_reopen=row["may_reopen"],
+                deadline=row["deadline"],
+            )
+            for row in rows
+        ]
+
+    async def reopen(self, again: Sequence[tuple[AttemptRef, Outcome]]) -> None:
+        """Another attempt for each, not before its outcome's time; the failed one stays on record."""
+        refs = [ref for ref, _ in again]
+        await self._db.execute(SQL["revive_campaigns"], [ref.campaign_id for ref in refs])
+        await self._lock_lanes(refs)
+        for ref, outcome in again:
+            await self._db.execute(
+                SQL["reopen"], *ref, outcome.not_before, outcome.reason, outcome.code, outcome.detail
+            )
+            await self._db.execute(SQL["call_lanes"], ref.campaign_id, outcome.not_before)
+
+    async def call_lanes(self, campaign_id: CampaignId) -> None:
+        """Idle lanes of a campaign are due now."""
+        await self._db.execute(SQL["call_lanes"], campaign_id, None)
+
+    async def keep_inbound(self, messages: Sequence[Inbound]) -> Sequence[tuple[Sender, int]]:
+        """Store messages from people, each once. Returns the senders they went to, and how many were new."""
+        columns = [
+            (
+                m.wamid,
+                m.phone_number_id,
+                m.person and f"+{m.person}",
+                m.user_id,
+                m.name,
+                m.at,
+                m.kind,
+                m.context_wamid,
+                m.content,
+            )
+            for m in messages
+        ]
+        rows = await self._db.fetch(SQL["keep_inbound"], *map(list, zip(*columns, strict=True)))
+        return [(sender_of(row["sender"]), row["messages"]) for row in rows]
+
+    async def known_numbers(self, phone_number_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these belong to senders that we know."""
+        rows = await self._db.fetch(SQL["known_numbers"], phone_number_ids)
+        return frozenset(row["phone_number_id"] for row in rows)
+
+    async def keep_account_news(self, news: Sequence[AccountNews]) -> frozenset[str]:
+        """Store news of accounts, each piece once. Returns the keys of those that are new."""
+        columns = [(n.key, n.waba_id, n.field, n.value, n.at) for n in {n.key: n for n in news}.values()]
+        rows = await self._db.fetch(SQL["keep_account_news"], *map(list, zip(*columns, strict=True)))
+        return frozenset(row["key"] for row in rows)
+
+    async def unsure_with_receipt(self, most: int) -> Sequence[AttemptRef]:
+        """Unsure attempts of which a report has come, while their turn still had them."""
+        rows = await self._db.fetch(SQL["unsure_with_receipt"], most)
+        return [AttemptRef(row["campaign_id"], MessageId(row["message_id"]), row["attempt"]) for row in rows]
+
+    async def _lock_lanes(self, refs: Sequence[AttemptRef]) -> None:
+        await self._db.execute(SQL["lock_lanes"], list({ref.campaign_id for ref in refs}))

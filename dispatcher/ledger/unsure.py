@@ -1,0 +1,95 @@
+"""Unsure messages in the ledger: listed, settled, released.
+
+The statements are in `sql/unsure.sql`; receipts settle unsure messages elsewhere, as they come (`receipts.py`).
+Invariant: whatever ends an unsure message is a compare-and-set on that state, so that a receipt and an operator cannot
+both have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from dispatcher.domain.campaign import UnsurePolicy
+from dispatcher.domain.ids import CampaignId, MessageId
+from dispatcher.domain.message import MessageState
+from dispatcher.domain.receipt import AttemptRef
+from dispatcher.domain.report import UnsureView
+from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.queries import load
+from dispatcher.ledger.rows import Row
+
+SQL = load("unsure")
+RECEIPTS = load("receipts")
+
+
+class LedgerUnsure:
+    """The port `UnsureBook` on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    async def list(
+        self, campaign_id: CampaignId | None, most: int, grace: timedelta
+    ) -> tuple[int, Sequence[UnsureView]]:
+        """How many there are, and the first of them. grace: after which policies decide."""
+        rows = await self._db.fetch(SQL["list"], campaign_id, most, grace)
+        return int(await self._db.fetchval(SQL["count"], campaign_id)), [_view_of(row) for row in rows]
+
+    async def of_campaign(
+        self, campaign_id: CampaignId, messages: Sequence[MessageId] | None, most: int
+    ) -> Sequence[AttemptRef]:
+        """The campaign's unsure messages, at most so many; only these of them, unless None."""
+        return [_ref(row) for row in await self._db.fetch(SQL["of_campaign"], campaign_id, messages, most)]
+
+    async def due(
+        self, grace: timedelta, most: int, resends: int
+    ) -> tuple[Sequence[AttemptRef], Sequence[AttemptRef]]:
+        """Those that the campaigns' policies decide on now: to be given up, to be posted again."""
+        rows = await self._db.fetch(SQL["due"], grace, most, resends)
+        return [_ref(row) for row in rows if not row["is_resent"]], [
+            _ref(row) for row in rows if row["is_resent"]
+        ]
+
+    async def settle(self, refs: Sequence[AttemptRef], to: MessageState, reason: str) -> int:
+        """End them as accepted or refused. Returns how many were still unsure."""
+        async with self._db.transaction() as connection:
+            await _lock_lanes(connection, refs)
+            return int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+
+    async def release(self, refs: Sequence[AttemptRef]) -> int:
+        """Have them posted again; those of cancelled campaigns stay. Returns how many were still unsure."""
+        async with self._db.transaction() as connection:
+            await connection.execute(RECEIPTS["revive_campaigns"], list({ref.campaign_id for ref in refs}))
+            await _lock_lanes(connection, refs)
+            rows = await connection.fetch(SQL["release"], *_columns(refs))
+            for row in rows:
+                await connection.execute(RECEIPTS["call_lanes"], row["campaign_id"], None)
+        return sum(row["released"] for row in rows)
+
+
+async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> None:
+    await connection.execute(RECEIPTS["lock_lanes"], list({ref.campaign_id for ref in refs}))
+
+
+def _columns(refs: Sequence[AttemptRef]) -> tuple[Sequence[int], Sequence[int]]:
+    return [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
+
+
+def _ref(row: Row) -> AttemptRef:
+    return AttemptRef(CampaignId(row["campaign_id"]), MessageId(row["message_id"]), row["attempt"])
+
+
+def _view_of(row: Row) -> UnsureView:
+    return UnsureView(
+        ref=_ref(row),
+        campaign=row["campaign"],
+        person=row["person"],
+        sender=row["sender"],
+        posted_at=row["posted_at"],
+        reason=row["reason"] or "",
+        code=row["code"],
+        detail=row["detail"] or "",
+        policy=UnsurePolicy(row["unsure_policy"]),
+        decides_at=row["decides_at"],
+    )
