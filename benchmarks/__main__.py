@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ban, campaign, days, imports, limits, outage, pacing, tier
+from benchmarks import ban, campaign, chaos, days, imports, intake, limits, outage, pacing, tier
 
 BENCHMARKS = {
     "ban": ban,
     "campaign": campaign,
+    "chaos": chaos,
     "import": imports,
+    "intake": intake,
     "tier": tier,
     "days": days,
     "limits": limits,

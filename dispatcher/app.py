@@ -22,6 +22,7 @@ from dispatcher.channel.client import CloudChannel
 from dispatcher.channel.management import GraphManagement
 from dispatcher.channel.payloads import TemplatePayloads
 from dispatcher.channel.transport import open_transport
+from dispatcher.channel.webhooks import read_webhook
 from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
@@ -30,16 +31,24 @@ from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
+from dispatcher.engine.fence import Fencing
+from dispatcher.engine.intake import Intake
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.tools import LaneSettings, LaneTools
+from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.fence import LedgerFence
+from dispatcher.ledger.inbox import LedgerInbox
+from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.turns import LedgerTurns
+from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.limits import RedisLimits
 from dispatcher.queues.wakes import ArqJobs
+from dispatcher.queues.witness import RedisWitness
 from dispatcher.settings import Settings, secret
 from dispatcher.telemetry import Events
 
@@ -56,7 +65,11 @@ class App:
     campaigns: Campaigns
     senders: Senders
     explain: Explain
+    fence: Fencing
     upkeep: Upkeep
+    inbox: LedgerInbox
+    intake: Intake
+    unsure: Unsure
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
 
@@ -113,6 +126,7 @@ def policy_of(settings: Settings) -> Policy:
         burst=timedelta(milliseconds=settings.burst_ms),
         reserve_share=settings.reserve_share,
         sends_us_marketing=settings.sends_us_marketing,
+        late_after=timedelta(seconds=settings.late_after_s),
     )
 
 
@@ -191,6 +205,8 @@ async def _wire(
     management_client: httpx.AsyncClient,
 ) -> App:
     clock, events, policy = SystemClock(), Events(), policy_of(settings)
+    fence = LedgerFence(database)
+    await fence.learn()
     instance = await database.instance()
     turns, campaign_book, sender_book = (
         LedgerTurns(database),
@@ -201,9 +217,33 @@ async def _wire(
     limits = RedisLimits(
         redis, namespace=instance, day=day, timeout=timedelta(seconds=settings.limits_timeout_s)
     )
-    jobs = ArqJobs(redis, clock, namespace=instance)
+    jobs, witness = ArqJobs(redis, clock, namespace=instance), RedisWitness(redis, namespace=instance)
     campaigns = Campaigns(campaign_book, sender_book, jobs, clock)
     management = GraphManagement(management_client, secret, **_graph(settings))
+    lane_tools = LaneTools(
+        turns=turns,
+        memory=LedgerMemory(database),
+        campaigns=campaign_book,
+        senders=sender_book,
+        limits=limits,
+        witness=witness,
+        channel=channel,
+        payloads=TemplatePayloads(),
+        clock=clock,
+        day=day,
+        telemetry=events,
+        policy=policy,
+        settings=LaneSettings(
+            slice=timedelta(seconds=settings.slice_s),
+            lease=timedelta(seconds=settings.lease_s),
+            claim_most=settings.claim_most,
+            grant_most=settings.grant_most,
+        ),
+        in_flight=asyncio.Semaphore(settings.in_flight),
+        stopping=asyncio.Event(),
+        owner=f"{socket.gethostname()}:{os.getpid()}",
+    )
+    inbox = LedgerInbox(database)
     return App(
         settings=settings,
         database=database,
@@ -213,26 +253,17 @@ async def _wire(
         campaigns=campaigns,
         senders=Senders(sender_book, limits, jobs, management, policy),
         explain=Explain(campaigns, campaign_book, sender_book, limits, clock, policy),
-        upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy),
-        lane_tools=LaneTools(
-            turns=turns,
-            campaigns=campaign_book,
-            senders=sender_book,
-            limits=limits,
-            channel=channel,
-            payloads=TemplatePayloads(),
-            clock=clock,
-            day=day,
-            telemetry=events,
-            policy=policy,
-            settings=LaneSettings(
-                slice=timedelta(seconds=settings.slice_s),
-                lease=timedelta(seconds=settings.lease_s),
-                claim_most=settings.claim_most,
-                grant_most=settings.grant_most,
-            ),
-            in_flight=asyncio.Semaphore(settings.in_flight),
-            stopping=asyncio.Event(),
-            owner=f"{socket.gethostname()}:{os.getpid()}",
+        upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy, fence, witness),
+        inbox=inbox,
+        intake=Intake(inbox, read_webhook, instance, limits, clock, events, policy),
+        unsure=Unsure(
+            LedgerUnsure(database),
+            campaign_book,
+            turns,
+            jobs,
+            events,
+            timedelta(seconds=settings.unsure_grace_s),
         ),
+        fence=Fencing(fence, jobs, lane_tools),
+        lane_tools=lane_tools,
     )

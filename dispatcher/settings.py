@@ -77,18 +77,34 @@ class Settings(BaseSettings):
     """The part of that burst which campaigns leave to replies."""
     slowed_share: float = Field(0.5, gt=0, le=1)
     """The part of its rate that a RATE_LIMITED, FLAGGED or low-quality sender may use."""
+    unsure_grace_s: float = Field(3_600.0, gt=0, le=604_800)
+    """Seconds that an unsure message waits for a receipt before its campaign's policy decides."""
     day_s: float = Field(86_400.0, gt=0, le=86_400)
     """Seconds of the rolling day that tiers count in; shorter only in rehearsals, together with the sandbox's."""
     reach_margin_s: float = Field(30.0, ge=0, le=600)
     """Seconds that a person counts beyond that day: Meta counts from when it took the message, we from the grant."""
     sends_us_marketing: bool = False
     """Whether marketing is posted to numbers of the United States, where Meta does not deliver it."""
+    late_after_s: float = Field(43_200.0, gt=0, le=31_536_000)
+    """Seconds that a lane may have been due, with no worker there, before its campaign is paused instead of going on late."""
     stricter_statuses: frozenset[SenderStatus] = frozenset()
     """Statuses that block sending in addition to the six that always do; can only add to them."""
     default_region: str | None = None
     """Country (such as "DE") of phone numbers written without a country code; without it they are rejected."""
+    listen_host: str = "127.0.0.1"
+    """Address the HTTP process listens on; anything beyond this machine belongs behind a proxy that speaks TLS."""
+    listen_port: int = Field(8080, ge=0, le=65535)
+    """Port the HTTP process listens on; 0 takes a free one."""
+    webhook_secrets: frozenset[str] = frozenset()
+    """Where the secrets of Meta's apps are, each `env:NAME` or `file:/path`; without any, webhooks are not taken."""
+    webhook_verify_token: str | None = None
+    """Where the token is that you tell Meta with the address for webhooks, as `env:NAME` or `file:/path`."""
+    webhook_wait_s: float = Field(5.0, gt=0, le=60)
+    """Seconds a webhook waits for the ledger; then Meta is asked to repeat it."""
+    webhook_memory_mb: int = Field(64, ge=8, le=65536)
+    """Megabytes that webhooks may hold in memory until they are in the ledger."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
-    """What workers write to standard error."""
+    """What workers and the HTTP process write to standard error."""
 
     @field_validator("stricter_statuses")
     @classmethod
@@ -183,6 +199,6 @@ def secret(reference: str) -> str:
             raise BadValue(f"{reference!r} does not say where a secret is; use env:NAME or file:/path")
     if not value.strip():
         raise BadValue(
-            missing, hint="a sender's token is read where the sender says, each time a process starts"
+            missing, hint="secrets are read where env:NAME or file:/path says, each time a process starts"
         )
     return value.strip()

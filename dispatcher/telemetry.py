@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter as Tally
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
+from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.message import Outcome
@@ -45,9 +46,30 @@ class Events:
         self._reaped = Counter(
             "dispatcher_messages_reaped_total", "Messages of dead turns", ["became"], registry=self.registry
         )
+        self._taken_in = Counter(
+            "dispatcher_webhook_updates_taken_total",
+            "Webhook updates by kind",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._decided = Counter(
+            "dispatcher_unsure_decided_total",
+            "Unsure messages that a policy ended",
+            ["became"],
+            registry=self.registry,
+        )
         self._turns_lost = Counter(
             "dispatcher_turns_lost_total", "Turns that found their lease gone", registry=self.registry
         )
+        self._turns_fenced = Counter(
+            "dispatcher_turns_fenced_total",
+            "Turns held because the ledger is not where it was confirmed to be",
+            registry=self.registry,
+        )
+        self._campaigns_paused = Counter(
+            "dispatcher_campaigns_paused_total", "Campaigns that a guard paused", registry=self.registry
+        )
+        self._fence_told = ""
 
     def posted(self, kind: PostedKind, verdict: Verdict | None) -> None:
         """One post was answered, or not."""
@@ -83,6 +105,37 @@ class Events:
         self._log.warning(
             "a dead turn was reaped", lane=dead.lane_id, turn=dead.turn_id, messages=reaped, unsure=unsure
         )
+
+    def fenced(self, hold: Hold) -> None:
+        """A turn found that the ledger is not where it was confirmed to be; said once, and again when that changes."""
+        self._turns_fenced.inc()
+        if hold.detail != self._fence_told:
+            self._fence_told = hold.detail
+            self._log.warning("nothing is sent: see `dispatch fence show`", ledger=hold.detail)
+
+    def paused(self, campaign: Campaign, cause: str) -> None:
+        """A guard paused a campaign."""
+        self._campaigns_paused.inc()
+        self._log.warning("a campaign was paused", campaign=campaign.id, cause=cause)
+
+    def took_in(self, updates: Mapping[str, int]) -> None:
+        """Webhook updates were taken in, by kind."""
+        for kind, count in updates.items():
+            self._taken_in.labels(kind).inc(count)
+        if updates.get("put_aside"):
+            self._log.warning(
+                "webhook updates were put aside; see `dispatch quarantine list`", updates=updates["put_aside"]
+            )
+
+    def intake_failed(self, error: Exception) -> None:
+        """A batch of webhooks could not be applied as a whole."""
+        self._log.error("a batch of webhooks failed and is taken one by one", error=repr(error))
+
+    def unsure_decided(self, given_up: int, resent: int) -> None:
+        """Policies decided about unsure messages."""
+        self._decided.labels("refused").inc(given_up)
+        self._decided.labels("pending").inc(resent)
+        self._log.warning("policies decided about unsure messages", given_up=given_up, resent=resent)
 
 
 def set_up_logging(level: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 import redis
 from support.builders import TOKEN_VARIABLE
 from support.ledger import Ledger
-from support.meta import TOKEN, Meta, sandbox_process
+from support.meta import APP_SECRET, TOKEN, VERIFY_TOKEN, Meta, sandbox_process
 from support.world import World
 
 from dispatcher.app import open_app
@@ -137,10 +137,16 @@ async def world(
     meta: Meta,
 ) -> AsyncIterator[World]:
     """A whole house of the test's own, and Meta beside it. `@pytest.mark.settings(lease_s=2)` changes settings."""
-    monkeypatch.setenv(TOKEN_VARIABLE, TOKEN)
+    for name, value in {
+        TOKEN_VARIABLE: TOKEN,
+        "APP_SECRET": APP_SECRET,
+        "VERIFY_TOKEN": VERIFY_TOKEN,
+    }.items():
+        monkeypatch.setenv(name, value)
     marked = request.node.get_closest_marker("settings")
     urls = {"database_url": database_url, "redis_url": redis_url, "graph_url": sandbox_url}
-    settings = Settings.load(**urls, **(marked.kwargs if marked else {}))
+    secrets = {"webhook_secrets": ["env:APP_SECRET"], "webhook_verify_token": "env:VERIFY_TOKEN"}
+    settings = Settings.load(**urls, **secrets, **(marked.kwargs if marked else {}))
     async with open_app(settings, migrate=False) as app:
         yield World(app, meta, tmp_path)
         await app.redis.connection_pool.disconnect()

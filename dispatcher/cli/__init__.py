@@ -18,12 +18,15 @@ from dispatcher.cli import (
     campaigns,
     demo,
     doctor,
+    fence,
     messages,
     orders,
+    quarantine,
     senders,
     services,
     suppressions,
     templates,
+    unsure,
 )
 from dispatcher.cli.command import JsonFlag, help_when_alone
 from dispatcher.cli.output import EXPECTED, Output
@@ -68,7 +71,10 @@ root.add_typer(campaigns.family)
 root.add_typer(senders.family)
 root.add_typer(templates.family)
 root.add_typer(messages.family)
+root.add_typer(unsure.family)
+root.add_typer(quarantine.family)
 root.add_typer(suppressions.family)
+root.add_typer(fence.family)
 services.register(root)
 doctor.register(root)
 

@@ -14,6 +14,7 @@ import typer
 from dispatcher.app import App
 from dispatcher.cli.command import CampaignArgument, command, group
 from dispatcher.cli.export import export
+from dispatcher.cli.fence import mind_fence
 from dispatcher.cli.follow import follow, has_ended, title_of
 from dispatcher.cli.orders import add_create, left_running, verdict_on
 from dispatcher.cli.output import Output, table
@@ -118,6 +119,7 @@ async def show(app: App, out: Output, campaign: CampaignArgument) -> None:
         ("started", clock_text(ordered.started_at)),
         ("finished", clock_text(ordered.finished_at)),
     )
+    await mind_fence(app, out)
     out.answer(
         view_shape(view),
         title_of(ordered),
@@ -217,3 +219,4 @@ def _say_stopped(out: Output, stopped: Stopped) -> None:
 async def _mind_workers(app: App, out: Output) -> None:
     if not await app.has_workers():
         out.warn("no worker is running, so nothing is sent yet; `dispatch up` starts everything")
+    await mind_fence(app, out)

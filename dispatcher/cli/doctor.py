@@ -18,12 +18,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from dispatcher.app import open_app, policy_of, redis_version
+from dispatcher.app import App, open_app, policy_of, redis_version
 from dispatcher.channel.reachable import ask_head
 from dispatcher.cli.command import command, run_async
 from dispatcher.cli.output import ExitCode, Output
 from dispatcher.cli.senders import token_problem
 from dispatcher.domain.errors import BadValue, ChannelUnavailable, DispatcherError
+from dispatcher.domain.fence import moved_text
 from dispatcher.domain.gate import sender_hold
 from dispatcher.embedded import EmbeddedError
 from dispatcher.ledger.database import Database
@@ -168,6 +169,7 @@ async def _graph(settings: Settings) -> Finding:
 
 async def _house(settings: Settings) -> AsyncIterator[Finding]:
     async with open_app(settings, migrate=False) as app:
+        yield await _fence(app)
         if await app.has_workers():
             yield Finding("workers", Level.OK, "a worker is alive")
         else:
@@ -195,6 +197,21 @@ async def _house(settings: Settings) -> AsyncIterator[Finding]:
                 )
             else:
                 yield Finding(f"sender {sender.name}", Level.OK, "its token can be read, it may send")
+
+
+async def _fence(app: App) -> Finding:
+    fence = await app.fence.state()
+    if fence.is_up:
+        return Finding(
+            "fence",
+            Level.FAIL,
+            f"nothing is sent: the ledger has {moved_text(fence.moved)}",
+            "`dispatch fence show`, then `dispatch fence confirm` where this is the ledger that shall send",
+        )
+    if fence.unread:
+        text = f"down; the ledger's {' and '.join(fence.unread)} cannot be read, and a change there would not be seen"
+        return Finding("fence", Level.OK, text, "docs/fencing.md says which right is missing")
+    return Finding("fence", Level.OK, "down: the ledger is where it was confirmed to be")
 
 
 def _failed(what: str, error: Exception) -> Finding:

@@ -27,6 +27,10 @@ COLUMNS = (
     "posted_at",
     "wamid",
     "message_id",
+    "receipt",
+    "delivered_at",
+    "read_at",
+    "receipt_code",
 )
 """Of a CSV file. Rejected rows stand among the people, in the order of the audience file."""
 

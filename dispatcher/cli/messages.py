@@ -50,9 +50,26 @@ async def show(app: App, out: Output, reference: Reference) -> None:
         (str(a.attempt), clock_text(a.at), a.sender, str(a.code) if a.code else None, a.reason, a.detail)
         for a in message.attempts
     ]
+    receipts = [
+        (
+            str(told.attempt),
+            told.state,
+            *(
+                clock_text(at)
+                for at in (told.receipt.sent_at, told.receipt.delivered_at, told.receipt.read_at)
+            ),
+            ", ".join(str(part) for part in (told.receipt.code, told.receipt.detail) if part),
+        )
+        for told in message.receipts
+    ]
     out.answer(
         message_shape(message),
         table(("", ""), facts),
+        *(
+            [table(("attempt", "Meta reports", "sent", "delivered", "read", "failure"), receipts)]
+            if receipts
+            else []
+        ),
         *(
             [table(("earlier attempt", "at", "sender", "code", "reason", "detail"), attempts)]
             if attempts

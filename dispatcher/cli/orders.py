@@ -21,6 +21,7 @@ from rich.table import Table
 
 from dispatcher.app import App
 from dispatcher.cli.command import command, in_app
+from dispatcher.cli.fence import mind_fence
 from dispatcher.cli.follow import follow
 from dispatcher.cli.output import ExitCode, Interrupted, Output, table
 from dispatcher.cli.report import report_table
@@ -217,6 +218,7 @@ async def _sent(app: App, out: Output, order: Order, audience: AudienceFile, *, 
         out.note(_import_line(imported))
     if campaign.state is CampaignState.DRAFT:
         campaign = await app.campaigns.start(campaign.id)
+    await mind_fence(app, out)
     has_workers = await app.has_workers()
     if not has_workers:
         out.warn(NO_WORKERS)

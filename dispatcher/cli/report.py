@@ -42,6 +42,12 @@ def report_table(report: CampaignReport, *, is_kept: bool = True) -> RenderableT
     if report.ended:
         rows = [(ended.state, ended.reason, str(ended.code or ""), ended.people) for ended in report.ended]
         parts += [Text(""), table(("ended", "reason", "code", "people"), rows)]
+    if any(reported.state for reported in report.reported):
+        told = [
+            (reported.state or "nothing yet", str(reported.code or ""), reported.people)
+            for reported in report.reported
+        ]
+        parts += [Text(""), table(("of the accepted, Meta reports", "code", "people"), told)]
     if report.rejected_rows:
         parts += [
             Text(""),

@@ -51,6 +51,7 @@ def campaign_shape(campaign: Campaign) -> Shape:
         "id": campaign.id,
         "name": campaign.name,
         "state": campaign.state,
+        "paused_because": campaign.paused_because or None,
         "template": campaign.template,
         "language": campaign.language,
         "mapping": campaign.mapping.to_json(),
@@ -91,6 +92,7 @@ def report_shape(report: CampaignReport) -> Shape:
     return {
         **view_shape(report.view),
         "ended": [asdict(ended) for ended in report.ended],
+        "reported": [asdict(reported) for reported in report.reported],
         "rejected_rows": dict(report.rejected_rows),
         "first_posted_at": report.first_posted_at,
         "last_posted_at": report.last_posted_at,

@@ -22,7 +22,7 @@ class CampaignState(StrEnum):
     RUNNING = "running"
     """Lanes send whenever gate and limits allow it."""
     PAUSED = "paused"
-    """An operator stopped it; unsent people stay pending."""
+    """An operator or a guard stopped it; unsent people stay pending."""
     COMPLETED = "completed"
     """Nobody is pending or claimed any more."""
     CANCELLED = "cancelled"
@@ -73,6 +73,8 @@ class Campaign:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    paused_because: str = ""
+    """Why a guard paused it; empty where an operator did."""
 
 
 @dataclass(frozen=True, slots=True)

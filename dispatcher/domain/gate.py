@@ -6,12 +6,13 @@ What races (tier, rate, pair) is decided in Redis, by the limits, with the same 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dispatcher.domain.campaign import Campaign, CampaignState
+from dispatcher.domain.fence import moved_text
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.phone import is_us
 from dispatcher.domain.sender import Sender, SenderStatus
@@ -52,7 +53,14 @@ class Drop:
     reason: DropReason
 
 
-Decision = Go | Hold | Drop
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """It must not go on by itself: the campaign is paused, and an operator decides."""
+
+    cause: str
+
+
+Decision = Go | Hold | Drop | Pause
 
 
 def decide(
@@ -63,19 +71,30 @@ def decide(
     now: datetime,
     *,
     stricter: frozenset[SenderStatus] = frozenset(),
+    moved: Collection[str] = (),
+    due_at: datetime | None = None,
+    late_after: timedelta | None = None,
 ) -> Decision:
-    """The first thing that binds, in the order in which people would want to be told."""
+    """The first thing that binds, in the order in which people would want to be told.
+
+    moved: what tells the ledger's place from the confirmed one. due_at: since when the lane's turn has been due.
+    """
     match campaign.state:
         case CampaignState.CANCELLED:
             return Drop(DropReason.CANCELLED)
         case CampaignState.DRAFT:
             return Hold(HoldReason.NOT_STARTED)
         case CampaignState.PAUSED:
-            return Hold(HoldReason.PAUSED)
+            return Hold(HoldReason.PAUSED, detail=campaign.paused_because)
         case CampaignState.RUNNING | CampaignState.COMPLETED:
             pass
+    if moved:
+        # why before the deadline: nobody knows yet who of the unsent people was sent elsewhere, so nobody is given up.
+        return Hold(HoldReason.FENCED, detail=moved_text(moved))
     if campaign.deadline is not None and now >= campaign.deadline:
         return Drop(DropReason.DEADLINE)
+    if (late := _lateness(campaign, now, due_at, late_after)) is not None:
+        return Pause(late)
     if (held := sender_hold(sender, stricter)) is not None:
         return held
     if template is None:
@@ -84,6 +103,21 @@ def decide(
         return Hold(HoldReason.TEMPLATE_BLOCKED, detail=str(template.status))
     in_force = [hold for hold in holds if hold.until is None or hold.until > now]
     return last_to_end(in_force) or Go()
+
+
+def _lateness(
+    campaign: Campaign, now: datetime, due_at: datetime | None, late_after: timedelta | None
+) -> str | None:
+    """Why a campaign comes too late to go on unasked: its turn was due long ago, and no worker was there to run it.
+
+    A wait for a token, a status or an order is none: while workers run, such a turn is not due. A deadline is the
+    owner's own word for what is too late, so a campaign that has one goes on until then.
+    """
+    if campaign.state is not CampaignState.RUNNING or campaign.deadline is not None:
+        return None
+    if due_at is None or late_after is None or now - due_at <= late_after:
+        return None
+    return f"late: due since {due_at:%Y-%m-%d %H:%M} UTC, nobody was there"
 
 
 def undeliverable(person: str, template: Template, *, sends_us_marketing: bool) -> str | None:

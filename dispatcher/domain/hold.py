@@ -18,7 +18,9 @@ class HoldReason(StrEnum):
     NOT_STARTED = "not_started"
     """The campaign has not been started."""
     PAUSED = "paused"
-    """An operator paused the campaign."""
+    """The campaign is paused: by an operator, or by a guard that says why."""
+    FENCED = "fenced"
+    """The ledger is a copy, or was restored or moved: nothing is sent until an operator confirms its new place."""
     QUEUED = "queued"
     """In line: its turn comes as workers get to it."""
     SENDER_BLOCKED = "sender_blocked"
@@ -54,6 +56,7 @@ class HoldReason(StrEnum):
 LIFTED_BY: Mapping[HoldReason, str] = {
     HoldReason.NOT_STARTED: "start the campaign",
     HoldReason.PAUSED: "resume the campaign",
+    HoldReason.FENCED: "`dispatch fence show`, then `dispatch fence confirm` where this is the ledger that shall send",
     HoldReason.QUEUED: "workers getting to it; if nothing moves, start workers",
     HoldReason.SENDER_BLOCKED: "a better status of the sender, or another sender",
     HoldReason.SENDER_DISABLED: "switch the sender on",
@@ -71,6 +74,10 @@ LIFTED_BY: Mapping[HoldReason, str] = {
     HoldReason.WORKER_LOST: "time: the lease runs out within seconds",
 }
 """What ends each hold, in words for people."""
+
+
+ENDED_BY_ORDER = frozenset({HoldReason.NOT_STARTED, HoldReason.PAUSED, HoldReason.FENCED})
+"""Nothing but an order ends these, not even a deadline; the order makes the lanes look again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ class Policy:
     """The part of that burst which campaigns leave to replies."""
     sends_us_marketing: bool = False
     """Whether marketing templates are posted to numbers of the United States, where Meta does not deliver them."""
+    late_after: timedelta = timedelta(hours=12)
+    """How long a lane may have been due before its campaign is paused instead of going on late."""
 
 
 def limits_of(sender: Sender, policy: Policy, holds: Sequence[Hold] = ()) -> SenderLimits:

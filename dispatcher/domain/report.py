@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.domain.campaign import Campaign, Counts
+from dispatcher.domain.campaign import Campaign, Counts, UnsurePolicy
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.message import MessageState
+from dispatcher.domain.receipt import AttemptRef, Receipt, ReceiptState
 from dispatcher.domain.sender import Sender
 
 
@@ -29,6 +30,8 @@ class LaneView:
     accepted: int
     refused: int
     unsure: int
+    moved: Sequence[str] = ()
+    """What tells the ledger's place from the confirmed one; then this is why the lane waits, whatever it met before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,24 @@ class CampaignView:
 
 
 @dataclass(frozen=True, slots=True)
+class Reported:
+    """Accepted messages of which Meta has reported the same."""
+
+    state: ReceiptState | None
+    """None: nothing was reported yet."""
+    code: int | None
+    """Why it failed."""
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
 class CampaignReport:
     """A campaign's result, or its result so far."""
 
     view: CampaignView
     ended: Sequence[Ended]
+    reported: Sequence[Reported]
+    """Sums up to the accepted."""
     rejected_rows: Mapping[str, int]
     """Rows of the audience file that never became a message, by reason; they are not part of the audience."""
     first_posted_at: datetime | None
@@ -93,6 +109,16 @@ class AttemptView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptView:
+    """What Meta has reported of one attempt."""
+
+    attempt: int
+    wamid: str
+    state: ReceiptState
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
 class MessageView:
     """A message with its history."""
 
@@ -112,6 +138,25 @@ class MessageView:
     values: Sequence[str]
     attempts: Sequence[AttemptView]
     """Earlier attempts; the last one stands in the fields above."""
+    receipts: Sequence[ReceiptView] = ()
+    """Of all attempts, the earliest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnsureView:
+    """A message of which nobody knows whether it was sent."""
+
+    ref: AttemptRef
+    campaign: str
+    person: str
+    sender: str | None
+    posted_at: datetime | None
+    reason: str
+    code: int | None
+    detail: str
+    policy: UnsurePolicy
+    decides_at: datetime | None
+    """When the policy decides; None where an operator does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -206,6 +206,7 @@ class Campaigns:
         return CampaignReport(
             view=view,
             ended=await self._book.ended(campaign_id),
+            reported=await self._book.reported(campaign_id),
             rejected_rows=await self._book.rejected(campaign_id),
             first_posted_at=first,
             last_posted_at=last,
@@ -240,7 +241,7 @@ def binding_hold(campaign: Campaign, lanes: Sequence[LaneView]) -> Hold:
         case CampaignState.DRAFT:
             return Hold(HoldReason.NOT_STARTED)
         case CampaignState.PAUSED:
-            return Hold(HoldReason.PAUSED)
+            return Hold(HoldReason.PAUSED, detail=campaign.paused_because)
         case _:
             pass
     holds = [lane.hold for lane in lanes]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import LimitsUnavailable
-from dispatcher.domain.gate import decide
+from dispatcher.domain.gate import Pause, decide
 from dispatcher.domain.grant import Usage
 from dispatcher.domain.hold import LIFTED_BY, Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
@@ -101,8 +101,18 @@ class Explain:
         template = await self._senders.template(sender.waba_id, campaign.template, campaign.language)
         holds = await self._senders.binding_holds(sender, campaign.template, campaign.language)
         decision = decide(
-            campaign, sender, template, holds, self._clock.now(), stricter=self._policy.stricter
+            campaign,
+            sender,
+            template,
+            holds,
+            self._clock.now(),
+            stricter=self._policy.stricter,
+            moved=lane.moved,
+            due_at=lane.next_at,
+            late_after=self._policy.late_after,
         )
+        if isinstance(decision, Pause):
+            decision = Hold(HoldReason.PAUSED, detail=decision.cause)
         binding = [decision] if isinstance(decision, Hold) else []
         if lane.hold is not None and all(hold.reason is not lane.hold.reason for hold in binding):
             binding.append(lane.hold)

@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dispatcher.domain.pacing import Policy
-from dispatcher.ports import CampaignBook, Channel, Clock, Limits, Payloads, SenderBook, Telemetry, Turns
+from dispatcher.ports import (
+    CampaignBook,
+    Channel,
+    Clock,
+    Limits,
+    Memory,
+    Payloads,
+    SenderBook,
+    Telemetry,
+    Turns,
+    Witness,
+)
 
 OUTAGE_PAUSE = timedelta(seconds=1)
 """How long a lane waits before it asks a part again that did not answer."""
@@ -29,9 +40,11 @@ class LaneTools:
     """What every turn of a process shares."""
 
     turns: Turns
+    memory: Memory
     campaigns: CampaignBook
     senders: SenderBook
     limits: Limits
+    witness: Witness
     channel: Channel
     payloads: Payloads
     clock: Clock

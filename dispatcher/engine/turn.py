@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from dispatcher.domain.campaign import CampaignState
@@ -24,9 +25,10 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, Token
 from dispatcher.domain.message import ClaimedMessage, MessageState, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
+from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
-from dispatcher.engine.following import follow
+from dispatcher.engine.following import Origin, keep, tell_limits
 from dispatcher.engine.reaping import reap_turn
 from dispatcher.engine.settling import Settler, pause
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
@@ -189,7 +191,7 @@ class Turn:
         self._granted.update((granted.message_id, granted) for granted in grant.go)
         self._ungranted.difference_update(self._granted)
         for granted in grant.go:
-            await self._post_soon(by_id.pop(granted.message_id))
+            await self._post_soon(by_id.pop(granted.message_id), grant.granted_at)
         for wait in grant.waits:
             del by_id[wait.message_id]
             self._ungranted.discard(wait.message_id)
@@ -211,9 +213,9 @@ class Turn:
 
     # post
 
-    async def _post_soon(self, ready: _Ready) -> None:
+    async def _post_soon(self, ready: _Ready, granted_at: datetime | None) -> None:
         await self.tools.in_flight.acquire()
-        post = asyncio.create_task(self._post(ready))
+        post = asyncio.create_task(self._post(ready, granted_at))
         self._posts.add(post)
         post.add_done_callback(self._posted)
 
@@ -221,7 +223,7 @@ class Turn:
         self.tools.in_flight.release()
         self._posts.discard(post)
 
-    async def _post(self, ready: _Ready) -> None:
+    async def _post(self, ready: _Ready, granted_at: datetime | None) -> None:
         message = ready.message
         if self._is_halted:
             return
@@ -231,24 +233,52 @@ class Turn:
         except asyncio.CancelledError:
             self._settler.add(unsure(message.id, "worker_stopped"))
             raise
-        consequence = consequence_of(message, posted, self.tools.clock.now())
+        consequence = consequence_of(
+            message,
+            posted,
+            self.tools.clock.now(),
+            refused_before=await self._refused_before(message, posted),
+        )
         if posted.kind in CERTAINLY_UNTAKEN and granted.reach is not None:
             self._settler.return_reach(granted.reach)
         self._settler.add(consequence.outcome)
         self.tools.telemetry.posted(posted.kind, posted.verdict)
         if consequence.goes_beyond:
-            await self._follow(message, consequence)
+            await self._follow(message, consequence, granted_at)
 
-    async def _follow(self, message: ClaimedMessage, consequence: Consequence) -> None:
-        """What an answer means beyond its message."""
+    async def _refused_before(self, message: ClaimedMessage, posted: Posted) -> int:
+        """How often the message got this refusal in earlier attempts; asked only where there were any."""
+        if posted.kind is not PostedKind.REFUSED or posted.verdict is None or message.attempt == 1:
+            return 0
         try:
-            hold = await follow(self.tools, self.opened, message, consequence)
+            return await self.tools.memory.times_refused(
+                self.opened.campaign.id, message.id, posted.verdict.code
+            )
+        except LedgerUnavailable:
+            return 0  # one attempt more than its calendar has is better than a message given up for no reason
+
+    async def _follow(
+        self, message: ClaimedMessage, consequence: Consequence, granted_at: datetime | None
+    ) -> None:
+        """What an answer means beyond its message."""
+        tools, opened = self.tools, self.opened
+        campaign = opened.campaign
+        origin = Origin(opened.sender, campaign.template, campaign.language, message.person, message.key)
+        try:
+            held = await keep(tools.memory, origin, consequence, tools.clock.now())
         except LedgerUnavailable:
             # The next post that gets this answer will try again.
             self._end(None)
-        else:
-            if hold is not None:
-                self._end(hold)
+            return
+        await tell_limits(tools.limits, tools.policy, origin, consequence, held, granted_at)
+        hold = consequence.hold
+        if held is not None and consequence.held_scope is not None:
+            tools.telemetry.held(opened.sender, consequence.held_scope, held.hold)
+            hold = held.hold
+        elif hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
+            hold = Hold(hold.reason, tools.clock.now() + OUTAGE_PAUSE, hold.detail)
+        if hold is not None:
+            self._end(hold)
 
     # the lease and the end
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dispatcher.domain.pacing import Policy
 from dispatcher.engine.reaping import reap_turn
 from dispatcher.engine.telling import tell_all
-from dispatcher.ports import Clock, Jobs, Limits, SenderBook, Telemetry, Turns
+from dispatcher.ports import Clock, FenceBook, Jobs, Limits, SenderBook, Telemetry, Turns, Witness
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Upkeep:
     clock: Clock
     telemetry: Telemetry
     policy: Policy
+    fence: FenceBook
+    witness: Witness
 
     async def reap(self) -> int:
         """Settle turns whose lease has run out. Returns how many."""
@@ -38,9 +40,16 @@ class Upkeep:
         """Wake lanes that are due: long waits that are over, and wake-ups that were lost. Returns how many."""
         due = await self.turns.due_lanes()
         for lane in due:
-            await self.jobs.wake(lane)
+            await self.jobs.wake(lane, is_idle=True)
         return len(due)
 
     async def refresh(self) -> None:
         """Tell the limits how all senders stand, in case a change was made while they were away."""
         await tell_all(self.senders, self.limits, self.policy)
+
+    async def beat(self) -> None:
+        """Count the ledger's pulse up and have it remembered outside; one that has come less far puts the fence up."""
+        remembered = await self.witness.remembered()
+        pulse = await self.fence.beat(remembered)
+        if pulse is not None:
+            await self.witness.remember(pulse)

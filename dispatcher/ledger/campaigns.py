@@ -15,11 +15,21 @@ from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
-from dispatcher.domain.report import AttemptView, Ended, Fault, LaneView, MessageView, Waiting
+from dispatcher.domain.receipt import ReceiptState
+from dispatcher.domain.report import (
+    AttemptView,
+    Ended,
+    Fault,
+    LaneView,
+    MessageView,
+    ReceiptView,
+    Reported,
+    Waiting,
+)
 from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
-from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, sender_of
+from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, receipt_of, sender_of
 
 SQL = load("campaigns")
 
@@ -75,11 +85,11 @@ class LedgerCampaigns:
         """Forget a draft whose import failed; a campaign with people is never deleted."""
         await self._db.execute(SQL["delete_draft"], campaign_id)
 
-    async def move(self, campaign_id: CampaignId, to: CampaignState) -> Sequence[DueLane]:
+    async def move(self, campaign_id: CampaignId, to: CampaignState, because: str = "") -> Sequence[DueLane]:
         """Bring a campaign into a state and poke its lanes; already being there changes nothing. Raises Conflict."""
         sources = [state for state, targets in MOVES.items() if to in targets]
         async with self._db.transaction() as connection:
-            if await connection.fetchval(SQL["move"], campaign_id, to, sources) is not None:
+            if await connection.fetchval(SQL["move"], campaign_id, to, sources, because) is not None:
                 rows = await connection.fetch(SQL["poke_lanes"], campaign_id)
                 return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
         campaign = await self.find(campaign_id)
@@ -121,6 +131,7 @@ class LedgerCampaigns:
                 accepted=row["accepted"],
                 refused=row["refused"],
                 unsure=row["unsure"],
+                moved=row["moved"],
             )
             for row in rows
         ]
@@ -135,6 +146,14 @@ class LedgerCampaigns:
         rows = await self._db.fetch(SQL["ended_by_reason"], campaign_id)
         return [
             Ended(MessageState(row["state"]), row["reason"] or "", row["code"], row["people"]) for row in rows
+        ]
+
+    async def reported(self, campaign_id: CampaignId) -> Sequence[Reported]:
+        """Accepted messages by what Meta has reported of them."""
+        rows = await self._db.fetch(SQL["receipts_of_campaign"], campaign_id)
+        return [
+            Reported(ReceiptState(row["state"]) if row["state"] else None, row["code"], row["people"])
+            for row in rows
         ]
 
     async def rejected(self, campaign_id: CampaignId) -> Mapping[str, int]:
@@ -170,6 +189,7 @@ class LedgerCampaigns:
                 hint="`dispatch campaign export` lists everybody with a message id",
             )
         attempts = await self._db.fetch(SQL["attempts_of_message"], row["campaign_id"], row["id"])
+        receipts = await self._db.fetch(SQL["receipts_of_message"], row["campaign_id"], row["id"])
         return MessageView(
             campaign_id=row["campaign_id"],
             id=row["id"],
@@ -196,6 +216,10 @@ class LedgerCampaigns:
                     wamid=a["wamid"],
                 )
                 for a in attempts
+            ],
+            receipts=[
+                ReceiptView(r["attempt"], r["wamid"], ReceiptState(r["state"]), receipt_of(r))
+                for r in receipts
             ],
         )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import asyncpg
 
 from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
 from dispatcher.domain.content import SlotMapping
+from dispatcher.domain.fence import moved_text
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, SenderId
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
+from dispatcher.domain.receipt import Receipt
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 
 Row = Mapping[str, Any] | asyncpg.Record
@@ -58,7 +61,13 @@ def campaign_of(row: Row, senders: Sequence[int]) -> Campaign:
         created_at=row["created_at"],
         started_at=row["started_at"],
         finished_at=row["finished_at"],
+        paused_because=row["paused_because"],
     )
+
+
+def receipt_of(row: Row) -> Receipt:
+    """A row of `receipts`."""
+    return Receipt(**{field.name: row[field.name] for field in fields(Receipt)})
 
 
 def hold_of(row: Row) -> Hold:
@@ -67,7 +76,9 @@ def hold_of(row: Row) -> Hold:
 
 
 def lane_hold_of(row: Row) -> Hold | None:
-    """The hold that a lane's last turn ended with."""
+    """The hold that a lane's last turn ended with, or the one that its next turn will meet at the fence."""
+    if row["moved"]:
+        return Hold(HoldReason.FENCED, None, moved_text(row["moved"]))
     if row["hold_reason"] is None:
         return None
     return Hold(HoldReason(row["hold_reason"]), row["hold_until"], row["hold_detail"])

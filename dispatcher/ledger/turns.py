@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import LeaseLost, NotSettled
-from dispatcher.domain.gate import HeldScope
+from dispatcher.domain.fence import PlacePart
 from dispatcher.domain.grant import Reached
-from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.hold import ENDED_BY_ORDER, Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Category, parse_template
 from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped
 from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
 from dispatcher.ledger.senders import pool_filter, template_key
@@ -36,13 +37,15 @@ class LedgerTurns:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def open_turn(self, lane_id: LaneId, owner: str, lease: timedelta) -> OpenedTurn | None:
+    async def open_turn(
+        self, lane_id: LaneId, owner: str, lease: timedelta, remembered: int = 0
+    ) -> OpenedTurn | None:
         """Take the lane's lease and read what the gate asks."""
         async with self._db.transaction() as connection:
-            turn_id = await connection.fetchval(SQL["open_turn"], lane_id, owner, lease)
-            if turn_id is None:
+            taken = await connection.fetchrow(SQL["open_turn"], lane_id, owner, lease)
+            if taken is None:
                 return None
-            row = await connection.fetchrow(SQL["turn_facts"], lane_id)
+            row = await connection.fetchrow(SQL["turn_facts"], lane_id, remembered)
             assert row is not None
             campaign = campaign_of(row["campaign"], row["sender_ids"])
             sender = sender_of(row["sender"])
@@ -53,14 +56,19 @@ class LedgerTurns:
                 sender.portfolio_id,
                 template_key(sender.waba_id, campaign.template, campaign.language),
             )
+        if PlacePart.HISTORY in row["moved"]:
+            # why kept: Redis may be lost before anybody else has looked.
+            await LedgerFence(self._db).recall(remembered)
         return OpenedTurn(
             lane_id=lane_id,
-            turn_id=TurnId(turn_id),
+            turn_id=TurnId(taken["turn_id"]),
             campaign=campaign,
             sender=sender,
             template=None if row["template"] is None else parse_template(row["template"]),
             holds=[hold_of(hold) for hold in holds],
             instance=row["instance"],
+            due_at=taken["due_at"],
+            moved=row["moved"],
         )
 
     async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
@@ -112,7 +120,7 @@ class LedgerTurns:
                 raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
             if claimed:
                 raise NotSettled(f"turn {turn.turn_id} of lane {turn.lane_id} still has {claimed} messages")
-            hold, next_at = await self._what_next(connection, turn.campaign.id, hold)
+            hold, next_at, latest = await self._what_next(connection, turn.campaign, hold)
             closed = await connection.fetchrow(
                 SQL["close_turn"],
                 turn.lane_id,
@@ -121,6 +129,7 @@ class LedgerTurns:
                 hold.reason if hold else None,
                 hold.until if hold else None,
                 hold.detail if hold else "",
+                latest,
             )
             assert closed is not None
             if hold is not None:
@@ -129,41 +138,23 @@ class LedgerTurns:
         if next_at is None:
             # why: in transactions of their own, so that of two lanes that end at once the later one sees the other.
             next_at = await self._db.fetchval(SQL["stay_awake"], turn.lane_id, turn.campaign.id)
-            await self._db.execute(SQL["complete_campaign"], turn.campaign.id)
+            async with self._db.transaction() as connection:
+                await connection.execute(SQL["lock_campaign"], turn.campaign.id)
+                await connection.execute(SQL["complete_campaign"], turn.campaign.id)
         return Next(DueLane(turn.lane_id, closed["generation"]), next_at)
 
     async def _what_next(
-        self, connection: Connection, campaign_id: CampaignId, hold: Hold | None
-    ) -> tuple[Hold | None, datetime | None]:
-        earliest = await connection.fetchrow(SQL["earliest_pending"], campaign_id)
+        self, connection: Connection, campaign: Campaign, hold: Hold | None
+    ) -> tuple[Hold | None, datetime | None, datetime | None]:
+        """Why the lane waits, until when, and when it is due in any case, to give up whom the deadline has met."""
+        earliest = await connection.fetchrow(SQL["earliest_pending"], campaign.id)
         if earliest is None:
-            return None, None
+            return None, None, None
         if hold is not None:
-            return hold, hold.until
+            return hold, hold.until, None if hold.reason in ENDED_BY_ORDER else campaign.deadline
         if earliest["is_due"]:
-            return None, await connection.fetchval("SELECT ledger_now()")
-        return Hold(HoldReason(earliest["reason"]), earliest["at"]), earliest["at"]
-
-    async def put_hold(self, scope: HeldScope, key: str, hold: Hold, code: int | None) -> Sequence[Sender]:
-        """Hold everything in a scope; tells whom."""
-        async with self._db.transaction() as connection:
-            await connection.execute(SQL["put_hold"], scope, key, hold.reason, hold.until, hold.detail, code)
-            return [sender_of(row) for row in await connection.fetch(SQL["senders_in_scope"], scope, key)]
-
-    async def suppress(
-        self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
-    ) -> None:
-        """Put a person on the suppression list."""
-        await self._db.execute(SQL["suppress"], key, person, reason, source, until)
-
-    async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
-        """No marketing for this person for a while; returns until when."""
-        until: datetime = await self._db.fetchval(SQL["cool_down"], key, first, longest)
-        return until
-
-    async def count_undeliverable(self, key: PersonKey) -> int:
-        """Once more this person could not be reached."""
-        return int(await self._db.fetchval(SQL["count_undeliverable"], key))
+            return None, await connection.fetchval("SELECT ledger_now()"), campaign.deadline
+        return Hold(HoldReason(earliest["reason"]), earliest["at"]), earliest["at"], campaign.deadline
 
     async def dead_turns(self) -> Sequence[DeadTurn]:
         """Turns whose lease has run out."""

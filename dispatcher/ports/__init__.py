@@ -6,7 +6,18 @@ The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
-from dispatcher.ports.lane import Channel, Clock, Jobs, Limits, Memory, Payload, Payloads, Telemetry, Turns
+from dispatcher.ports.lane import (
+    Channel,
+    Clock,
+    Jobs,
+    Limits,
+    Memory,
+    Payload,
+    Payloads,
+    Telemetry,
+    Turns,
+    Witness,
+)
 
 __all__ = [
     "CampaignBook",
@@ -26,4 +37,5 @@ __all__ = [
     "Telemetry",
     "Turns",
     "UnsureBook",
+    "Witness",
 ]

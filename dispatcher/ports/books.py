@@ -179,6 +179,14 @@ class FenceBook(Protocol):
         """How it stands."""
         ...
 
+    async def beat(self, remembered: int) -> int | None:
+        """Count the pulse up and return it; None where Redis remembers a higher one, or the ledger was moved."""
+        ...
+
+    async def recall(self, remembered: int) -> None:
+        """Redis remembers this pulse; the fence goes up where it is more than the ledger's own."""
+        ...
+
     async def confirm(self, seen_epoch: int, *, because: str | None) -> Confirmed:
         """Take the present place as the right one. Raises Conflict when somebody else did so since `seen_epoch`.
 

@@ -35,8 +35,13 @@ class Clock(Protocol):
 class Turns(Protocol):
     """The hot path's side of the ledger. Every change is a compare-and-set on lane and turn."""
 
-    async def open_turn(self, lane_id: LaneId, owner: str, lease: timedelta) -> OpenedTurn | None:
-        """Take the lane's lease; None when another turn has it or the lane does not exist."""
+    async def open_turn(
+        self, lane_id: LaneId, owner: str, lease: timedelta, remembered: int = 0
+    ) -> OpenedTurn | None:
+        """Take the lane's lease; None when another turn has it or the lane does not exist.
+
+        remembered: the pulse that the witness remembers, asked before; more than the ledger's puts the fence up.
+        """
         ...
 
     async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
@@ -265,9 +270,24 @@ class Telemetry(Protocol):
         ...
 
 
+class Witness(Protocol):
+    """Remembers outside the ledger how far it has come. Raises LimitsUnavailable when it cannot be asked."""
+
+    async def remembered(self) -> int:
+        """The highest pulse it was told; 0 when it knows nothing."""
+        ...
+
+    async def remember(self, pulse: int) -> None:
+        """Keep a pulse unless a higher one is known."""
+        ...
+
+
 class Jobs(Protocol):
     """Wake-ups. They carry no truth: a lost one is found again by upkeep."""
 
-    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
-        """Have the lane's turn run at the given time, or as soon as possible; never later than already planned."""
+    async def wake(self, lane: DueLane, at: datetime | None = None, *, is_idle: bool = False) -> None:
+        """Have the lane's turn run at the given time, or as soon as possible; never later than already planned.
+
+        is_idle: the ledger knows of no turn of the lane, so whatever still keeps its job back is a dead worker's.
+        """
         ...

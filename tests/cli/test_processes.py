@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import orjson
 import psutil
 import pytest
+from support.waiting import wait_until
 
 from dispatcher.cli.output import ExitCode
 from dispatcher.processes import start_workers
@@ -105,12 +107,13 @@ def private(clean_environment: None, server_folder: Path, monkeypatch: pytest.Mo
 
 
 def test_up_runs_everything_until_it_is_told_to_stop(private: Path, typed: Dispatch) -> None:
-    with started("up", "--with-sandbox", "--json") as up:
+    with started("up", "--with-sandbox", "--port", "0", "--json") as up:
         assert up.stdout is not None
         said = orjson.loads(up.stdout.readline())
         children = psutil.Process(up.pid).children(recursive=True)
         assert said["workers"]["pid"] in {child.pid for child in children}
         assert said["sandbox_url"] == said["graph_url"]
+        assert is_alive(said["api_url"])
         found = typed("doctor", "--json")
         assert found.code == 0
         what = {finding["what"]: finding for finding in found.json["findings"]}
@@ -121,6 +124,40 @@ def test_up_runs_everything_until_it_is_told_to_stop(private: Path, typed: Dispa
     assert (up.returncode, out) == (0, "")
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+def is_alive(api_url: str) -> bool:
+    """Whether the HTTP process there answers."""
+    try:
+        return httpx.get(f"{api_url}/livez", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_up_replaces_an_http_process_that_dies(configured: None) -> None:
+    with started("up", "--port", "0", "--json") as up:
+        assert up.stdout is not None
+        url = orjson.loads(up.stdout.readline())["api_url"]
+        [served] = [
+            child
+            for child in psutil.Process(up.pid).children(recursive=True)
+            if "dispatcher.serve" in child.cmdline()
+        ]
+        served.kill()
+        await wait_until(lambda: not is_alive(url), description="it is gone")
+        await wait_until(lambda: is_alive(url), description="another one answers at its address")
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(timeout=30) == 0
+
+
+def test_http_is_served_in_the_place_of_the_command_and_ends_gracefully(configured: None) -> None:
+    with started("serve", "--port", "0") as serve:
+        assert serve.stdout is not None
+        said = orjson.loads(serve.stdout.readline())
+        assert said["pid"] == serve.pid
+        assert is_alive(said["url"])
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait(timeout=20) == 0
 
 
 def test_sending_without_workers_says_so_and_ends(

@@ -41,9 +41,9 @@ async def test_a_turn_knows_what_the_gate_will_ask(ledger: Ledger) -> None:
     filled = await ledger.a_campaign()
     [sender] = await ledger.senders.all()
     hold = Hold(HoldReason.SENDER_HELD, later(), "131057: maintenance")
-    await ledger.turns.put_hold(HeldScope.SENDER, str(sender.id), hold, 131057)
+    await ledger.memory.put_hold(HeldScope.SENDER, str(sender.id), hold, 131057)
     over = Hold(HoldReason.ACCOUNT_FAULT, later(-SOON), "long ago")
-    await ledger.turns.put_hold(HeldScope.ACCOUNT, sender.waba_id, over, 190)
+    await ledger.memory.put_hold(HeldScope.ACCOUNT, sender.waba_id, over, 190)
 
     turn = await ledger.a_turn(filled.lanes[0])
 
@@ -126,7 +126,7 @@ async def test_settling_the_message_of_another_turn_changes_nothing(ledger: Ledg
 
 async def test_who_was_suppressed_since_the_import_leaves_at_the_claim(ledger: Ledger) -> None:
     filled = await ledger.a_campaign(people=3)
-    await ledger.turns.suppress(a_phone(1), PersonKey(a_phone(1)), "opted_out", "131050")
+    await ledger.memory.suppress(a_phone(1), PersonKey(a_phone(1)), "opted_out", "131050")
     turn = await ledger.a_turn(filled.lanes[0])
     assert [m.person for m in await ledger.turns.claim(turn, 10)] == [a_phone(0), a_phone(2)]
     view = await ledger.campaigns.message_to(filled.campaign.id, PersonKey(a_phone(1)))

@@ -79,7 +79,7 @@ async def test_everybody_is_in_exactly_one_state_whatever_two_lanes_do(
                 )
             case "suppress":
                 model.suppressed.add(a_phone(0))
-                await ledger.turns.suppress(a_phone(0), PersonKey(a_phone(0)), "opted_out", "a test")
+                await ledger.memory.suppress(a_phone(0), PersonKey(a_phone(0)), "opted_out", "a test")
             case "reap" | "reap blindly":
                 handed = [m.id for m in model.has[lane][::2]]
                 for message in model.has[lane]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from support.builders import NOON, a_sender, an_order
 from support.meta import OFFER
 
-from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import BadValue
-from dispatcher.domain.gate import Drop, DropReason, Go, decide
+from dispatcher.domain.fence import PlacePart
+from dispatcher.domain.gate import Drop, DropReason, Go, Pause, decide
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.sender import Lifecycle, SenderStatus
 from dispatcher.domain.template import Template, parse_template
@@ -96,6 +98,54 @@ def test_after_the_deadline_people_are_given_up_even_if_the_sender_is_banned() -
     banned = a_sender(status=SenderStatus.BANNED)
     assert decide(over, banned, a_template(), [], NOW) == Drop(DropReason.DEADLINE)
     assert decide(over, a_sender(), a_template(), [], NOW - timedelta(microseconds=1)) == Go()
+
+
+def test_behind_the_fence_nothing_is_sent_and_nobody_given_up_but_by_order() -> None:
+    moved = [PlacePart.DATABASE, PlacePart.TIMELINE]
+    over = an_order(deadline=NOW - timedelta(days=1))
+    for order in (an_order(), over):
+        assert decide(order, a_sender(), a_template(), [], NOW, moved=moved) == Hold(
+            HoldReason.FENCED, None, "another database and timeline than confirmed"
+        )
+    paused, cancelled = an_order(CampaignState.PAUSED), an_order(CampaignState.CANCELLED)
+    assert decide(paused, a_sender(), a_template(), [], NOW, moved=moved) == Hold(HoldReason.PAUSED)
+    assert decide(cancelled, a_sender(), a_template(), [], NOW, moved=moved) == Drop(DropReason.CANCELLED)
+
+
+def test_a_guards_pause_says_why() -> None:
+    order = replace(an_order(CampaignState.PAUSED), paused_because="late: since Friday")
+    decision = decide(order, a_sender(), a_template(), [], NOW)
+    assert decision == Hold(HoldReason.PAUSED, None, "late: since Friday")
+
+
+HOURS = st.floats(0, 1_000).map(lambda hours: timedelta(hours=hours))
+
+
+@given(waited=HOURS, patience=HOURS)
+def test_who_was_due_for_longer_than_is_allowed_is_paused(waited: timedelta, patience: timedelta) -> None:
+    decision = decide(an_order(), a_sender(), a_template(), [], NOW, due_at=NOW - waited, late_after=patience)
+    assert isinstance(decision, Pause if waited > patience else Go)
+
+
+def test_a_lateness_tells_since_when() -> None:
+    decision = decide(
+        an_order(), a_sender(), a_template(), [], NOW, due_at=NOW - timedelta(days=2), late_after=timedelta(1)
+    )
+    assert decision == Pause("late: due since 2026-08-30 12:00 UTC, nobody was there")
+
+
+@pytest.mark.parametrize(
+    ("order", "due_at"),
+    [
+        (an_order(), None),
+        (an_order(deadline=NOW + timedelta(days=9)), NOW - timedelta(days=2)),
+        (an_order(CampaignState.COMPLETED), NOW - timedelta(days=2)),
+    ],
+    ids=["an event came first", "its owner set a deadline", "it has ended"],
+)
+def test_what_is_not_late(order: Campaign, due_at: datetime | None) -> None:
+    late_after = timedelta(hours=12)
+    assert decide(order, a_sender(), a_template(), [], NOW, due_at=due_at, late_after=late_after) == Go()
 
 
 def test_a_sender_that_is_switched_off_says_so() -> None:

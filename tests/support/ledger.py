@@ -15,8 +15,11 @@ from dispatcher.domain.turn import DeadTurn, OpenedTurn
 from dispatcher.ledger.audience import fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.memory import LedgerMemory
+from dispatcher.ledger.receipts import LedgerReceipts
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.turns import LedgerTurns
+from dispatcher.ledger.unsure import LedgerUnsure
 from support.builders import MAPPING, Crowd, a_sender
 
 LEASE = timedelta(seconds=30)
@@ -38,6 +41,9 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.turns = LedgerTurns(database)
+        self.memory = LedgerMemory(database)
+        self.receipts = LedgerReceipts(database)
+        self.unsure = LedgerUnsure(database)
         self.campaigns = LedgerCampaigns(database)
         self.senders = LedgerSenders(database)
 

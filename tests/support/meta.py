@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,19 @@ from dispatcher.domain.ids import CampaignId, MessageId, Token
 from dispatcher.leash import Leash
 
 TOKEN = "sandbox-token"
+APP_SECRET = "the app's secret"
+VERIFY_TOKEN = "the token for the handshake"
+WEBHOOKS = {
+    "sent": {"shape": "uniform", "ms": 0, "to_ms": 300},
+    "delivered": {"shape": "uniform", "ms": 0, "to_ms": 300},
+    "late_share": 0.2,
+    "late_by": {"ms": 400},
+    "duplicate_share": 0.2,
+    "duplicate_after": {"ms": 200},
+    "retry_after_s": 0.1,
+    "retry_at_most_s": 1.0,
+}
+"""How Meta reports: late, in no order, some things twice, and all of them in the end."""
 _numbers = itertools.count(1)
 
 OFFER = {
@@ -116,8 +129,9 @@ class Meta:
         latency_ms: float | None = None,
         errors: dict[int, float] | None = None,
         faults: dict[str, float] | None = None,
+        webhooks: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change how posts are answered; what is not said stays."""
+        """Change how posts are answered and reported; what is not said stays."""
         said: dict[str, Any] = {}
         if latency_ms is not None:
             said["latency"] = {"shape": "fixed", "ms": latency_ms}
@@ -125,7 +139,35 @@ class Meta:
             said["errors"] = errors
         if faults is not None:
             said["faults"] = faults
+        if webhooks is not None:
+            said["webhooks"] = webhooks
         await self._call("PATCH", "behaviour", said)
+
+    async def reports_in_vain(self) -> None:
+        """Report whatever happens from now on, again and again: nobody is there, until `reports_to` says who is."""
+        await self.behaves(webhooks=WEBHOOKS)
+        await self._call("PUT", "callback", {"url": "http://127.0.0.1:1/"})
+
+    async def reports_to(self, url: str) -> None:
+        """Deliver webhooks there, once the handshake was answered as it should be."""
+        await self.behaves(webhooks=WEBHOOKS)
+        callback = {"url": url, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN}
+        await self._call("PUT", "callback", callback)
+        verification = await self._call("POST", "callback/verify", None)
+        assert verification["verified"], verification
+
+    async def reports_nowhere(self) -> None:
+        """Deliver no webhooks any more."""
+        await self._call("DELETE", "callback", None)
+
+    async def reported(self, within_s: int = 30) -> dict[str, Any]:
+        """What became of webhooks, once all are delivered."""
+        answer = await self._client.get(
+            "/_sandbox/webhooks", params={"until_idle": within_s}, timeout=within_s + 5
+        )
+        webhooks: dict[str, Any] = answer.json()
+        assert webhooks["idle"], f"after {within_s} s still on their way: {webhooks}"
+        return webhooks
 
     async def record(self) -> dict[str, Any]:
         """The record in numbers."""
@@ -155,9 +197,10 @@ class Meta:
         """The messages of a campaign as they arrived."""
         return [each.token.message_id for each in await self.arrived(campaign_id)]
 
-    async def _call(self, method: str, path: str, said: object) -> None:
+    async def _call(self, method: str, path: str, said: object) -> Any:
         answer = await self._client.request(method, f"/_sandbox/{path}", json=said)
         assert answer.status_code == 200, answer.text
+        return answer.json()
 
 
 STOP_WITHIN = timedelta(seconds=10)

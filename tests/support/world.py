@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from dispatcher.api import webhooks
 from dispatcher.app import App
 from dispatcher.domain.campaign import Campaign, CampaignState, Counts
 from dispatcher.domain.ids import CampaignId, LaneId, Token
@@ -17,6 +19,7 @@ from dispatcher.domain.report import CampaignView
 from dispatcher.domain.sender import Sender, SenderStatus
 from dispatcher.engine.campaigns import Plan
 from dispatcher.leash import Leash
+from dispatcher.processes import start_api
 from support.builders import MAPPING, Crowd, a_sender
 from support.meta import OFFER, Meta
 from support.processes import worker_processes
@@ -68,6 +71,23 @@ class World:
     def workers(self, n: int = 1, role: str = "all") -> AbstractAsyncContextManager[Sequence[Leash]]:
         """Worker processes on this world's servers."""
         return worker_processes(self.app.settings, n, role, log=self.folder / "workers.log")
+
+    @asynccontextmanager
+    async def webhooks(self) -> AsyncIterator[tuple[Leash, str]]:
+        """The HTTP process and its address, and Meta reporting to it; see `meta.WEBHOOKS`."""
+        api, url = await asyncio.to_thread(start_api, self.app.settings)
+        try:
+            await self.meta.reports_to(url + webhooks.PATH)
+            yield api, url
+            await self.meta.reports_nowhere()
+        finally:
+            await asyncio.to_thread(api.stop)
+
+    async def takes_in(self) -> None:
+        """Have all that Meta has to report so far delivered, and taken in by this process."""
+        await self.meta.reported()
+        while await self.app.intake.drain():
+            pass
 
     async def lane_of(self, campaign: Campaign, sender: Sender | None = None) -> LaneId:
         """The campaign's lane, for tests that run turns themselves."""

@@ -29,16 +29,18 @@ LIMIT $1
 DELETE FROM campaigns WHERE id = $1 AND state = 'draft' AND audience = 0
 
 -- name: move
--- Compare-and-set: $2 is where it goes, $3 from where it may.
+-- Compare-and-set: $2 is where it goes, $3 from where it may, $4 why a guard pauses it.
 UPDATE campaigns
 SET state = $2,
+    paused_because = $4,
     started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, ledger_now()) ELSE started_at END,
     finished_at = CASE WHEN $2 IN ('completed', 'cancelled') THEN ledger_now() END
 WHERE id = $1 AND state = ANY ($3::text[])
 RETURNING state
 
 -- name: poke_lanes
--- The campaign's lanes look again at once, also those whose turn is just ending.
+-- The campaign's lanes look again at once, also those whose turn is just ending. However late they were, they are due
+-- from now on: somebody has ordered it.
 UPDATE lanes
 SET poked = turn_id IS NOT NULL, next_at = ledger_now()
 WHERE campaign_id = $1
@@ -97,8 +99,8 @@ FROM messages
 WHERE campaign_id = $1
 
 -- name: lanes
--- A campaign's lanes with their senders and holds.
-SELECT l.*, s AS sender
+-- A campaign's lanes with their senders and holds, and whether the ledger may send at all.
+SELECT l.*, s AS sender, (SELECT ledger_moved()) AS moved
 FROM lanes l
 JOIN senders s ON s.id = l.sender_id
 WHERE l.campaign_id = $1
@@ -119,6 +121,14 @@ WHERE campaign_id = $1 AND state IN ('refused', 'unsure')
 GROUP BY state, reason, code
 ORDER BY count(*) DESC
 
+-- name: receipts_of_campaign
+-- How far the accepted messages of a campaign have come, each by the attempt that counts.
+SELECT r.state, r.code, count(*) AS people
+FROM messages m
+LEFT JOIN receipts r ON r.campaign_id = m.campaign_id AND r.message_id = m.id AND r.wamid = m.wamid
+WHERE m.campaign_id = $1 AND m.state = 'accepted'
+GROUP BY 1, 2
+
 -- name: rejected_by_reason
 SELECT reason, count(*) AS rows FROM rejected_rows WHERE campaign_id = $1 GROUP BY reason ORDER BY count(*) DESC
 
@@ -128,12 +138,14 @@ SELECT min(posted_at) AS first, max(posted_at) AS last FROM messages WHERE campa
 -- name: export
 -- Everybody of the audience file in the order of its lines: messages and rejected rows alike.
 SELECT m.line, m.person AS phone, m.state, m.reason, m.code, m.detail, s.name AS sender, m.attempt, m.posted_at,
-    m.wamid, m.id AS message_id
+    m.wamid, m.id AS message_id, r.state AS receipt, r.delivered_at, r.read_at, r.code AS receipt_code
 FROM messages m
 LEFT JOIN senders s ON s.id = m.sender_id
+LEFT JOIN receipts r ON r.campaign_id = m.campaign_id AND r.message_id = m.id AND r.wamid = m.wamid
 WHERE m.campaign_id = $1
 UNION ALL
-SELECT r.line, r.value, 'rejected', r.reason, NULL, r."column", NULL, NULL, NULL, NULL, NULL
+SELECT r.line, r.value, 'rejected', r.reason, NULL, r."column", NULL, NULL, NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL
 FROM rejected_rows r
 WHERE r.campaign_id = $1
 ORDER BY 1
@@ -156,6 +168,9 @@ FROM attempts a
 JOIN senders s ON s.id = a.sender_id
 WHERE a.campaign_id = $1 AND a.message_id = $2
 ORDER BY attempt
+
+-- name: receipts_of_message
+SELECT * FROM receipts WHERE campaign_id = $1 AND message_id = $2 ORDER BY attempt
 
 -- name: campaign_ids
 SELECT id FROM campaigns ORDER BY id

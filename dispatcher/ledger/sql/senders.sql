@@ -24,9 +24,10 @@ RETURNING *
 SELECT * FROM senders WHERE name = $1 FOR UPDATE
 
 -- name: poke_lanes_of_senders
--- Something about these senders changed: their lanes look again, also those whose turn is just ending.
+-- Something about these senders changed: their lanes look again, also those whose turn is just ending. A lane that has
+-- been due for long stays so.
 UPDATE lanes l
-SET poked = l.turn_id IS NOT NULL, next_at = ledger_now()
+SET poked = l.turn_id IS NOT NULL, next_at = least(l.next_at, ledger_now())
 FROM campaigns c
 WHERE c.id = l.campaign_id AND c.state = 'running' AND l.sender_id = ANY ($1::bigint[])
 RETURNING l.id, l.generation

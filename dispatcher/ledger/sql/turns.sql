@@ -4,15 +4,20 @@
 -- A message is touched twice in ordinary life: pending → claimed, claimed → accepted.
 
 -- name: open_turn
--- Take a lane's lease. No row: another turn holds it, or it was never given back and must be reaped first.
+-- Take a lane's lease, and see since when the turn was due. No row: another turn holds the lane, or it was never given
+-- back and must be reaped first.
+WITH free AS (
+    SELECT id, next_at AS due_at FROM lanes WHERE id = $1 AND turn_id IS NULL FOR UPDATE
+)
 UPDATE lanes
 SET turn_id = nextval('turns'), owner = $2, lease_until = ledger_now() + $3::interval, next_at = NULL, poked = false
-WHERE id = $1 AND turn_id IS NULL
-RETURNING turn_id
+FROM free
+WHERE lanes.id = free.id
+RETURNING turn_id, due_at
 
 -- name: turn_facts
 -- All that the gate asks, at one instant.
-SELECT c AS campaign, s AS sender, t.body AS template, i.id AS instance,
+SELECT c AS campaign, s AS sender, t.body AS template, i.id AS instance, ledger_moved($2) AS moved,
     ARRAY(SELECT sender_id FROM lanes WHERE campaign_id = c.id ORDER BY sender_id) AS sender_ids
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id
@@ -47,7 +52,8 @@ RETURNING c.state
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
 -- much marketing are parked until their time comes.
 WITH mine AS (
-    SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 FOR UPDATE
+    -- why ledger_moved(): the pool's next connection may lead to a promoted standby, where the turn's last claims are lost.
+    SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 AND cardinality(ledger_moved()) = 0 FOR UPDATE
 ), next AS (
     SELECT m.id, s.reason AS suppression,
         CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > ledger_now() THEN p.marketing_after END AS cools_until
@@ -112,7 +118,7 @@ WITH locked AS (
         reason = o.reason,
         detail = o.detail,
         not_before = coalesce(o.not_before, '-infinity'),
-        posted_at = CASE WHEN o.posted AND o.state IN ('accepted', 'unsure') THEN ledger_now() END,
+        posted_at = CASE WHEN o.posted AND o.state IN ('accepted', 'unsure') THEN ledger_now() ELSE m.posted_at END,
         attempt = m.attempt - CASE WHEN o.state = 'pending' AND NOT o.posted THEN 1 ELSE 0 END
     FROM outcome o
     WHERE EXISTS (SELECT FROM locked)
@@ -181,9 +187,12 @@ SELECT claimed FROM lanes WHERE id = $1 AND turn_id = $2 FOR UPDATE
 -- name: close_turn
 -- Give the lease back and say when the next turn is due, and why not before.
 -- What was poked while the turn ran overrules whatever the turn concluded.
+-- $7 the campaign's deadline where people are left: a turn is due then at the latest, to give them up. A second from now
+-- at the earliest, for a host whose clock is behind would find the deadline still ahead, again and again.
 UPDATE lanes
 SET turn_id = NULL, owner = NULL, lease_until = NULL, poked = false,
-    next_at = CASE WHEN poked THEN ledger_now() ELSE $3 END,
+    next_at = CASE WHEN poked THEN ledger_now()
+        ELSE least($3, CASE WHEN $7::timestamptz IS NOT NULL THEN greatest($7, ledger_now() + interval '1 s') END) END,
     hold_reason = CASE WHEN NOT poked THEN $4 END,
     hold_until = CASE WHEN NOT poked THEN $5::timestamptz END,
     hold_detail = CASE WHEN NOT poked THEN $6 ELSE '' END
@@ -213,6 +222,10 @@ WHERE campaign_id = $1 AND state = 'pending'
 ORDER BY not_before, id
 LIMIT 1
 
+-- name: lock_campaign
+-- Whoever brings people of a finished campaign back locks it first: so the next statement sees them.
+SELECT FROM campaigns WHERE id = $1 FOR UPDATE
+
 -- name: complete_campaign
 -- Nobody is pending and no turn has anybody claimed: the work is done.
 UPDATE campaigns c
@@ -223,16 +236,17 @@ WHERE c.id = $1 AND c.state = 'running'
 RETURNING c.id
 
 -- name: dead_turns
--- Turns whose worker stopped prolonging the lease.
+-- Turns whose worker stopped prolonging the lease. None where the ledger is a copy: the turns are the original's.
 SELECT l.id AS lane_id, l.turn_id, l.campaign_id, coalesce('p' || s.portfolio_id, 's' || s.id) AS pool
 FROM lanes l
 JOIN senders s ON s.id = l.sender_id
-WHERE l.lease_until < ledger_now()
+WHERE l.lease_until < ledger_now() AND cardinality((SELECT ledger_moved())) = 0
 
 -- name: reap_lane
--- The lane is free again; its next job gets an id of its own.
+-- The lane is free again; its next job gets an id of its own. It has been due since the lease ran out.
 UPDATE lanes
-SET turn_id = NULL, owner = NULL, lease_until = NULL, next_at = ledger_now(), generation = generation + 1,
+SET turn_id = NULL, owner = NULL, lease_until = NULL, next_at = least(lease_until, ledger_now()),
+    generation = generation + 1,
     hold_reason = NULL, hold_until = NULL, hold_detail = ''
 WHERE id = $1 AND turn_id = $2
 RETURNING generation, next_at
@@ -266,56 +280,6 @@ FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id
 WHERE c.state IN ('running', 'cancelled') AND l.turn_id IS NULL AND l.next_at <= ledger_now()
 ORDER BY c.priority DESC, l.next_at
-
--- name: put_hold
--- The later end wins, and no end at all wins over any.
-INSERT INTO holds (scope, key, reason, until, detail, code)
-VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (scope, key, reason) DO UPDATE
-SET until = CASE WHEN holds.until IS NULL OR excluded.until IS NULL THEN NULL
-        ELSE greatest(holds.until, excluded.until) END,
-    detail = excluded.detail, code = excluded.code
-
--- name: senders_in_scope
--- Whom a hold holds altogether; a template's holds nobody's other templates.
-SELECT *
-FROM senders
-WHERE CASE $1
-    WHEN 'sender' THEN id::text = $2
-    WHEN 'account' THEN waba_id = $2
-    WHEN 'portfolio' THEN coalesce(portfolio_id, id::text) = $2
-    ELSE false
-END
-
--- name: suppress
--- An entry without an end stays as it is; one with an end may be prolonged.
-INSERT INTO suppressions (person_key, person, reason, source, until)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (person_key) DO UPDATE
-SET reason = excluded.reason, source = excluded.source, until = excluded.until, at = ledger_now()
-WHERE suppressions.until IS NOT NULL
-
--- name: cool_down
--- Meta does not want this person to get marketing now. $2: how long the first time, doubled each time up to $3;
--- a month after the last time it begins anew.
-INSERT INTO people AS p (person_key, marketing_after, marketing_refusals)
-VALUES ($1, ledger_now() + $2::interval, 1)
-ON CONFLICT (person_key) DO UPDATE
-SET marketing_refusals = CASE
-        WHEN p.marketing_after < ledger_now() - interval '30 days' THEN 1
-        ELSE least(p.marketing_refusals + 1, 30) END,
-    marketing_after = ledger_now() + CASE
-        WHEN p.marketing_after < ledger_now() - interval '30 days' THEN $2::interval
-        ELSE least($3::interval, $2::interval * power(2, least(p.marketing_refusals, 20))) END,
-    changed_at = ledger_now()
-RETURNING marketing_after
-
--- name: count_undeliverable
-INSERT INTO people AS p (person_key, undeliverable)
-VALUES ($1, 1)
-ON CONFLICT (person_key) DO UPDATE
-SET undeliverable = least(p.undeliverable + 1, 30), changed_at = ledger_now()
-RETURNING undeliverable
 
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.

@@ -1,0 +1,1 @@
+"""What the dispatcher offers over HTTP; `asgi.py` puts it together."""
