@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -31,15 +31,27 @@ TEMPLATE = {
     "status": "APPROVED",
     "components": [{"type": "BODY", "text": "Dear {{1}}, take {{2}} off everything until Sunday."}],
 }
+MAPPING = ["body.1=first_name", "body.2=discount"]
+
+
+def people_from(first: int, count: int) -> Iterator[tuple[str, str, str]]:
+    """Distinct German mobile numbers, from the `first` on, each with a first name and a discount."""
+    for number in range(first, first + count):
+        yield f"+4915{110_000_000 + number}", f"Name {number}", f"{number % 50} %"
 
 
 def write_audience(path: Path, people: int, *, first: int = 0) -> Path:
-    """Distinct German mobile numbers, from the `first` on, with three values each."""
+    """People, with a column that no template uses."""
     with path.open("w") as file:
         file.write("phone,first_name,discount,city\n")
-        for number in range(first, first + people):
-            file.write(f"+4915{110_000_000 + number},Name {number},{number % 50} %,Berlin\n")
+        for phone, first_name, discount in people_from(first, people):
+            file.write(f"{phone},{first_name},{discount},Berlin\n")
     return path
+
+
+def number_id(n: int) -> str:
+    """How Meta knows the n-th sender."""
+    return f"2{n:014}"
 
 
 async def add_senders(app: App, stage: Rehearsal, count: int, *, rate: str, tier: str) -> Sequence[str]:
@@ -50,7 +62,7 @@ async def add_senders(app: App, stage: Rehearsal, count: int, *, rate: str, tier
     stage.sandbox.send("PUT", "wabas", [{"id": WABA, "portfolio_id": "300000000000001", "name": "Bench"}])
     stage.sandbox.send("PUT", "templates", [TEMPLATE])
     limit = Tier.parse(tier).limit
-    numbers = [f"2{n:014}" for n in range(count)]
+    numbers = [number_id(n) for n in range(count)]
     stage.sandbox.send(
         "PUT",
         "numbers",
@@ -67,12 +79,16 @@ async def add_senders(app: App, stage: Rehearsal, count: int, *, rate: str, tier
             for n, number in enumerate(numbers)
         ],
     )
-    names = []
-    for n, number in enumerate(numbers):
-        sender = Sender(
+    return await book_senders(app, stage.token_ref, count, rate=rate, tier=tier)
+
+
+async def book_senders(app: App, token_ref: str, count: int, *, rate: str, tier: str) -> Sequence[str]:
+    """Senders on our side alone, and the templates of their account. Returns their names."""
+    senders = [
+        Sender(
             id=SenderId(0),
             name=f"sender-{n}",
-            phone_number_id=number,
+            phone_number_id=number_id(n),
             phone=f"+1202555{n:04}",
             waba_id=WABA,
             portfolio_id=None,
@@ -83,17 +99,22 @@ async def add_senders(app: App, stage: Rehearsal, count: int, *, rate: str, tier
             limit_scope=LimitScope.SENDER,
             rate=Rate.parse(rate),
             enabled=True,
-            token_ref=stage.token_ref,
+            token_ref=token_ref,
             origin="platform",
         )
-        names.append((await app.senders.add(sender)).name)
-    await app.senders.sync_templates(names[0])
-    return names
+        for n in range(count)
+    ]
+    # why: each order tells the limits of all senders, so only the last one is an order; two hundred would take a minute.
+    for sender in senders[:-1]:
+        await app.lane_tools.senders.add(sender)
+    await app.senders.add(senders[-1])
+    await app.senders.sync_templates(senders[0].name)
+    return [sender.name for sender in senders]
 
 
 async def add_campaign(app: App, audience: Path, senders: Sequence[str]) -> tuple[CampaignId, ImportReport]:
     """A draft with its people."""
-    mapping = parse_mapping(["body.1=first_name", "body.2=discount"])
+    mapping = parse_mapping(MAPPING)
     assert not isinstance(mapping, list)
     with open_audience(audience) as file:
         plan = Plan("benchmark", "offer", "en_US", senders, mapping)

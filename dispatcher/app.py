@@ -16,6 +16,7 @@ from typing import cast
 
 import httpx
 from arq.connections import ArqRedis
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.channel.client import CloudChannel
@@ -145,6 +146,9 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         opened.push_async_callback(database.close)
         redis = await _open_redis(settings)
         opened.push_async_callback(redis.aclose, close_connection_pool=True)
+        # why a client of their own: the limits bound each call themselves, and a second timer around it costs.
+        limits_redis = Redis.from_url(settings.redis_url, socket_connect_timeout=settings.limits_timeout_s)
+        opened.push_async_callback(limits_redis.aclose)
         transport = open_transport(
             settings.transport,
             timeout=settings.post_timeout,
@@ -158,9 +162,8 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         )
         if migrate:
             await database.migrate()
-        yield await _wire(
-            settings, database, redis, CloudChannel(transport, secret, **_graph(settings)), management_client
-        )
+        channel = CloudChannel(transport, secret, **_graph(settings))
+        yield await _wire(settings, database, redis, limits_redis, channel, management_client)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -201,6 +204,7 @@ async def _wire(
     settings: Settings,
     database: Database,
     redis: ArqRedis,
+    limits_redis: Redis,
     channel: CloudChannel,
     management_client: httpx.AsyncClient,
 ) -> App:
@@ -215,7 +219,11 @@ async def _wire(
     )
     day = timedelta(seconds=settings.day_s + settings.reach_margin_s)
     limits = RedisLimits(
-        redis, namespace=instance, day=day, timeout=timedelta(seconds=settings.limits_timeout_s)
+        limits_redis,
+        namespace=instance,
+        day=day,
+        timeout=timedelta(seconds=settings.limits_timeout_s),
+        clock=clock,
     )
     jobs, witness = ArqJobs(redis, clock, namespace=instance), RedisWitness(redis, namespace=instance)
     campaigns = Campaigns(campaign_book, sender_book, jobs, clock)

@@ -101,7 +101,12 @@ WeightOption = Annotated[
 ]
 PriorityOption = Annotated[
     int,
-    typer.Option("--priority", min=-1000, max=1000, help="Kept with the campaign; higher is more urgent."),
+    typer.Option(
+        "--priority",
+        min=-1000,
+        max=1000,
+        help="Higher goes first on its senders; lower ones keep about a twentieth beside it.",
+    ),
 ]
 DeadlineOption = Annotated[
     str | None,

@@ -38,7 +38,7 @@ class HoldReason(StrEnum):
     RATE = "rate"
     """The sender's messages per second are used up."""
     FAIR_SHARE = "fair_share"
-    """Another campaign on the same sender is behind and goes first."""
+    """Another campaign on the same sender is behind or more urgent, and goes first."""
     PAIR = "pair"
     """This person got too many messages from this sender within a short time."""
     PERSON_COOLDOWN = "person_cooldown"

@@ -198,7 +198,7 @@ def _same_for_turn(
 ) -> tuple[Sequence[bytes], Sequence[bytes]]:
     """The keys and the arguments in the middle that all grants of a turn have in common, ready to be sent.
 
-    why cached: to make and encode them anew takes a tenth of what a process spends on a grant.
+    why cached: to make and encode them anew takes about 10 µs, a twentieth of what a process spends on a hundred people.
     """
     sender_id = turn.sender_id
     names = (

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-import uvicorn
 from api_builders import APP_SECRET, VERIFY_TOKEN, Street
+from support.street import served
 
-from dispatcher.app import App, open_app
-from dispatcher.asgi import make_app
+from dispatcher.app import open_app
 from dispatcher.ledger.inbox import LedgerInbox
-from dispatcher.serve import config_of
 from dispatcher.settings import Settings
-
-
-class _Server(uvicorn.Server):
-    """Says when it accepts connections, and leaves signals to pytest."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.is_up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.is_up.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @pytest.fixture
@@ -56,22 +35,10 @@ def api_settings(
     return Settings.load(**ours | (marked.kwargs if marked else {}))
 
 
-@asynccontextmanager
-async def _served(app: App) -> AsyncIterator[str]:
-    """The application at an address."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(config_of(make_app(app), stop_grace_s=2))
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        await server.is_up.wait()
-        yield "http://{}:{}".format(*listener.getsockname())
-        server.should_exit = True
-        await running
-
-
 @pytest.fixture
 async def street(api_settings: Settings) -> AsyncIterator[Street]:
     """What the world sees of the house, and the inbox behind it."""
-    async with open_app(api_settings, migrate=False) as app, _served(app) as url:
+    async with open_app(api_settings, migrate=False) as app, served(app) as url:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
             yield Street(client, url, LedgerInbox(app.database), app)
         await app.redis.connection_pool.disconnect()

@@ -35,6 +35,30 @@ async def test_a_worker_that_is_asked_to_stop_finishes_what_it_has_and_another_g
     await world.both_ends_agree(campaign)
 
 
+async def test_workers_with_four_lanes_and_slow_answers_leave_nobody_unsure(world: World) -> None:
+    """A deployment in mid-campaign: sixty posts and more are on the wire, and every answer is waited for."""
+    await world.meta.behaves(latency_ms=150)
+    names = ("harbour", "market", "station", "bridge")
+    for name in names:
+        await world.a_sender(name, rate="100/s")
+    campaign = await world.a_campaign(people=600, senders=names)
+    async with world.workers(2) as workers:
+        await world.accepts(campaign, 100)
+        for worker in workers:
+            worker.send_signal(signal.SIGTERM)
+        for worker in workers:
+            assert await asyncio.to_thread(worker.wait, STOP_WITHIN) == 0
+        view = await world.view(campaign)
+        assert (view.counts.claimed, view.counts.unsure) == (0, 0)
+        assert view.counts.accepted == await world.meta.accepted() < 600
+        assert all(lane.accepted and not lane.is_running for lane in view.lanes)
+    async with world.workers():
+        counts = await world.becomes(campaign)
+    assert (counts.accepted, counts.unsure) == (600, 0)
+    assert await world.meta.violations() == {}
+    await world.both_ends_agree(campaign)
+
+
 @pytest.mark.settings(stop_grace_s=1, post_timeout_s=30)
 async def test_a_worker_whose_posts_hang_still_stops_in_time(world: World) -> None:
     """Meta has gone silent. After the grace what is on the wire is unsure, the rest is free for the next worker."""

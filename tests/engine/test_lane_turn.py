@@ -17,6 +17,7 @@ from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.ids import LaneId
 from dispatcher.domain.sender import SenderStatus
 from dispatcher.engine.lane import run_turn
+from dispatcher.engine.rebuild import open_pass
 from dispatcher.engine.tools import LaneTools
 
 
@@ -36,6 +37,16 @@ async def test_a_turn_sends_to_everybody_and_completes_the_campaign(world: World
     view = await world.view(campaign)
     assert (view.campaign.state, view.counts.accepted) == (CampaignState.COMPLETED, 120)
     await world.both_ends_agree(campaign)
+
+
+async def test_a_turn_tells_the_limits_how_urgent_its_campaign_is(world: World) -> None:
+    await world.a_sender()
+    campaign = await world.a_campaign(people=1, weight=3, priority=7)
+    tools = world.app.lane_tools
+    opened = await tools.turns.open_turn(await world.lane_of(campaign), "a test", timedelta(seconds=5))
+    assert opened is not None
+    turn_pass = await open_pass(tools, opened)
+    assert (turn_pass.weight, turn_pass.priority) == (3, 7)
 
 
 async def test_a_lane_that_is_being_served_gets_no_second_turn(world: World) -> None:

@@ -25,6 +25,7 @@ VERIFY_TOKEN = "the token for the handshake"
 WEBHOOKS = {
     "sent": {"shape": "uniform", "ms": 0, "to_ms": 300},
     "delivered": {"shape": "uniform", "ms": 0, "to_ms": 300},
+    "failures": {},
     "late_share": 0.2,
     "late_by": {"ms": 400},
     "duplicate_share": 0.2,

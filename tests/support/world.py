@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -19,10 +18,10 @@ from dispatcher.domain.report import CampaignView
 from dispatcher.domain.sender import Sender, SenderStatus
 from dispatcher.engine.campaigns import Plan
 from dispatcher.leash import Leash
-from dispatcher.processes import start_api
 from support.builders import MAPPING, Crowd, a_sender
 from support.meta import OFFER, Meta
 from support.processes import worker_processes
+from support.street import served
 from support.waiting import wait_until
 
 
@@ -73,15 +72,12 @@ class World:
         return worker_processes(self.app.settings, n, role, log=self.folder / "workers.log")
 
     @asynccontextmanager
-    async def webhooks(self) -> AsyncIterator[tuple[Leash, str]]:
-        """The HTTP process and its address, and Meta reporting to it; see `meta.WEBHOOKS`."""
-        api, url = await asyncio.to_thread(start_api, self.app.settings)
-        try:
+    async def webhooks(self) -> AsyncIterator[None]:
+        """Meta reports to us, as in `meta.WEBHOOKS`. This process takes it down; intake is up to the test."""
+        async with served(self.app) as url:
             await self.meta.reports_to(url + webhooks.PATH)
-            yield api, url
+            yield
             await self.meta.reports_nowhere()
-        finally:
-            await asyncio.to_thread(api.stop)
 
     async def takes_in(self) -> None:
         """Have all that Meta has to report so far delivered, and taken in by this process."""

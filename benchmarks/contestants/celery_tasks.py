@@ -1,0 +1,68 @@
+"""One Celery task per message: prefork, a `requests` session per process, a token bucket in Redis before each post.
+
+Written as Celery's documentation suggests, with what helps it most: bodies are ready, results are ignored, no gossip, and the
+number of processes is tuned by the harness. Tasks are parked under another queue's name until the start.
+`python -m benchmarks.contestants.celery_tasks` parks them; the worker is Celery's own command, told by the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import requests
+from celery import Celery, Task
+from celery.signals import worker_process_init, worker_ready
+from redis import Redis
+
+from benchmarks.contestants.read import HEADERS, arguments, path_of, posts
+
+PARKED = "parked"
+RATE_PER_S = 1_000
+"""Of each sender; wide enough never to bind."""
+BUCKET = (Path(__file__).parent / "bucket.lua").read_text()
+URL, REDIS, CERTIFICATE = "BENCHMARK_URL", "BENCHMARK_REDIS", "BENCHMARK_CERTIFICATE"
+"""Environment variables: of the sink, of Redis (`unix:///path`), and the file of a certificate to trust."""
+
+app = Celery("benchmark", broker=os.environ.get(REDIS, "").replace("unix://", "redis+socket://"))
+app.conf.update(
+    task_ignore_result=True, broker_connection_retry_on_startup=True, worker_hijack_root_logger=False
+)
+own: dict[str, Any] = {}
+"""What a worker process keeps: its session and its way to the buckets."""
+
+
+@worker_process_init.connect
+def prepare(**_: object) -> None:
+    """Once per worker process."""
+    own["session"] = requests.Session()
+    own["session"].headers.update(HEADERS)
+    own["session"].verify = os.environ.get(CERTIFICATE) or True
+    own["take"] = Redis.from_url(os.environ[REDIS]).register_script(BUCKET)
+
+
+@worker_ready.connect
+def tell(**_: object) -> None:
+    """The parent has its processes."""
+    print("ready", flush=True)
+
+
+@app.task(bind=True, autoretry_for=(requests.ConnectionError,), retry_backoff=True, max_retries=5)
+def send(self: Task, number: str, body: str) -> None:
+    """One message."""
+    while wait_ms := own["take"](keys=[f"bucket:{number}"], args=[RATE_PER_S, RATE_PER_S]):
+        time.sleep(wait_ms / 1_000)
+    own["session"].post(os.environ[URL] + path_of(number), data=body, timeout=20).raise_for_status()
+
+
+def main() -> None:
+    """Queue all messages where no worker looks."""
+    with app.producer_pool.acquire(block=True) as producer:
+        for number, body in posts(arguments(__doc__).parse_args().posts):
+            send.apply_async((number, body.decode()), queue=PARKED, producer=producer)
+
+
+if __name__ == "__main__":
+    main()
