@@ -26,13 +26,13 @@ def test_a_healthy_house_has_warnings_at_most(with_sender: Dispatch) -> None:
 def test_what_is_away_fails_and_the_rest_is_looked_at_all_the_same(
     dispatch: Dispatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("DISPATCHER_DATABASE_URL", "postgresql://me:secret@127.0.0.1:1/none")
+    monkeypatch.setenv("DISPATCHER_DATABASE_URL", "postgresql://me:pa55word@127.0.0.1:1/none")
     said = dispatch("doctor", "--json")
     assert said.code == ExitCode.NO
     found = findings(said)
     assert (found["PostgreSQL"]["level"], found["Redis"]["level"]) == ("fail", "ok")
     assert found["PostgreSQL"]["advice"]
-    assert "secret" not in said.out
+    assert "pa55word" not in said.out
     assert said.json["settings"]["database_url"]["source"] == "environment"
 
 
