@@ -142,6 +142,8 @@ def set_up_logging(level: str) -> None:
     """Structured lines on standard error, from us and from libraries alike."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(stream=sys.stderr, level=number, format="%(levelname)s %(name)s: %(message)s")
+    # why: it tells each reconnect with a traceback, also those that everybody else takes calmly.
+    logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
