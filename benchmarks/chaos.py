@@ -307,7 +307,9 @@ async def _judge(app: App, stage: Rehearsal, campaign_id: CampaignId) -> dict[st
             has_arrived = arrived[row["phone"].removeprefix("+")] > 0
             lost += row["state"] in ("pending", "claimed") or (row["state"] == "accepted" and not has_arrived)
             given_up_but_arrived += row["state"] == "refused" and has_arrived
-    report = await app.campaigns.report(campaign_id)
+    reported: Counter[str] = Counter()
+    for one in (await app.campaigns.report(campaign_id)).reported:
+        reported[str(one.state or "none")] += one.people
     record = stage.sandbox.get("record?per_campaign=1")
     quarantined = Counter(one.piece.reason for one in await app.inbox.quarantined(10_000))
     return {
@@ -318,7 +320,7 @@ async def _judge(app: App, stage: Rehearsal, campaign_id: CampaignId) -> dict[st
         "duplicates": sum(times - 1 for times in arrived.values()),
         "lost": lost,
         "unsure_left": states["unsure"],
-        "reported": {str(one.state or "none"): one.people for one in report.reported},
+        "reported": dict(reported),
         "quarantined": dict(quarantined),
         "violations": {kind: n for kind, n in record["violations"].items() if n},
     }

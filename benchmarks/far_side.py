@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from dispatcher.leash import Leash
 
-LOOK_EVERY_S = 0.02
+LOOK_EVERY_S = 0.05
 _STARTS_WITHIN_S = 20.0
 
 
@@ -51,14 +51,8 @@ class FarSide:
         """What the account shall list."""
         self._ask("PUT", "templates", templates)
 
-    def wait_for(
-        self,
-        is_enough: Callable[[dict[str, Any]], bool],
-        *,
-        most_s: float,
-        look: Callable[[], None] | None = None,
-    ) -> dict[str, Any]:
-        """The first record that is enough. `look` is called between two questions. Raises TimeoutError."""
+    def wait_for(self, is_enough: Callable[[dict[str, Any]], bool], *, most_s: float) -> dict[str, Any]:
+        """The first record that is enough. Raises TimeoutError."""
         ends_s = time.monotonic() + most_s
         while True:
             record = self.record()
@@ -66,8 +60,6 @@ class FarSide:
                 return record
             if time.monotonic() > ends_s:
                 raise TimeoutError(f"after {most_s:.0f} s the sink has {record['accepted']} messages")
-            if look is not None:
-                look()
             time.sleep(LOOK_EVERY_S)
 
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
@@ -84,18 +76,21 @@ def far_side(*, latency_ms: float = 0.0, tls: bool = False) -> Iterator[FarSide]
         tempfile.NamedTemporaryFile(prefix="dispatcher-sink-") as said,
         Leash([*command, "--tls"] if tls else command, output=said, cwd=Path(__file__).parents[1]) as leash,
     ):
-        yield FarSide(leash.pid, json.loads(first_line(leash, Path(said.name))))
+        yield FarSide(leash.pid, json.loads(line_of(leash, Path(said.name), "{")))
 
 
-def first_line(leash: Leash, said: Path) -> str:
-    """What a process says once it is ready. Raises RuntimeError with all it said when it ends before, or says nothing."""
+def line_of(leash: Leash, said: Path, start: str) -> str:
+    """The line with such a start, by which a process says that it is ready.
+
+    Raises RuntimeError with all it said when it ends before, or does not say it in time.
+    """
     ends_s = time.monotonic() + _STARTS_WITHIN_S
-    while time.monotonic() < ends_s:
+    while True:
         has_ended = leash.poll() is not None
         text = said.read_text(errors="replace")
-        if "\n" in text and not has_ended:
-            return text.splitlines()[0]
-        if has_ended:
-            raise RuntimeError(f"a process of the benchmark did not start:\n{text[-2_000:]}")
+        for line in text.splitlines(keepends=True):
+            if line.startswith(start) and line.endswith("\n"):
+                return line
+        if has_ended or time.monotonic() > ends_s:
+            raise RuntimeError(f"a process of the benchmark does not get ready:\n{text[-2_000:]}")
         time.sleep(LOOK_EVERY_S)
-    raise RuntimeError(f"a process of the benchmark did not get ready within {_STARTS_WITHIN_S:.0f} s")

@@ -3,7 +3,8 @@
 Each run of a contestant begins with processes of its own and an empty sink; nothing else runs meanwhile, and no round's
 left-over helps the next. Time counts from the word go to the last arrival at the sink, by the machine's monotonic clock.
 Processor time is what all processes of a role used in between, their children included; memory is the peak of the largest
-process of a role, as seen fifty times a second. What a contestant does is left to `contestants/`.
+process of a role, as the kernel has kept it. Meanwhile the harness sleeps, but for a short question to the sink twenty times a
+second: whatever it did would be taken from two cores that all share. What a contestant does is left to `contestants/`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import psutil
@@ -153,10 +155,9 @@ def run_once(contestant: Contestant, sink: FarSide) -> Sample:
         record = sink.wait_for(
             lambda seen: bool(seen["accepted"] - seen["duplicates"] >= contestant.messages),
             most_s=PATIENCE_S + contestant.messages / SLOWEST_PER_S,
-            look=work.look,
         )
         ready.finish()
-        cpu_s, peak_mb = work.cpu_s(), work.peak_mb
+        cpu_s, peak_mb = work.cpu_s(), work.peak_mb()
     return Sample(
         contestant.messages,
         record["last_s"] - (began_s if ready.counts_from_go else record["first_s"]),
@@ -167,27 +168,22 @@ def run_once(contestant: Contestant, sink: FarSide) -> Sample:
 
 
 class Work:
-    """What processes spend on the processor and hold in memory from now on, by role."""
+    """What processes spend on the processor from now on, and what they hold in memory, by role."""
 
     def __init__(self, roles: Mapping[str, Sequence[int]]) -> None:
         self._roles = {role: [psutil.Process(pid) for pid in pids] for role, pids in roles.items()}
         self._before_s = self._spent_s()
-        self.peak_mb = dict.fromkeys(self._roles, 0.0)
-        """So far, as looked at; megabytes of 10^6 bytes."""
-
-    def look(self) -> None:
-        """Take one sample of the memory; call it often."""
-        for role, roots in self._roles.items():
-            for process in _with_children(roots):
-                try:
-                    self.peak_mb[role] = max(self.peak_mb[role], process.memory_info().rss / 1e6)
-                except psutil.NoSuchProcess:
-                    continue
 
     def cpu_s(self) -> dict[str, float]:
         """User and system time since the beginning."""
-        self.look()
         return {role: spent - self._before_s[role] for role, spent in self._spent_s().items()}
+
+    def peak_mb(self) -> dict[str, float]:
+        """The most that any one process of a role has ever held; megabytes of 10^6 bytes."""
+        return {
+            role: max(_peak_mb(process) for process in _with_children(roots))
+            for role, roots in self._roles.items()
+        }
 
     def _spent_s(self) -> dict[str, float]:
         return {
@@ -211,6 +207,21 @@ def _spent_s(process: psutil.Process) -> float:
     except psutil.NoSuchProcess:
         return 0.0
     return float(spent.user + spent.system + spent.children_user + spent.children_system)
+
+
+def _peak_mb(process: psutil.Process) -> float:
+    """Resident memory; where the kernel keeps no peak in /proc (not Linux), what it is now. 0 for one that has ended."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except FileNotFoundError:
+        status = ""
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1_024 / 1e6
+    try:
+        return float(process.memory_info().rss / 1e6)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 def say(line: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 BIN_MS = 100
-"""Arrivals of a number are counted per so many milliseconds."""
+"""Arrivals of a number are counted per so many milliseconds, from the first arrival of all on."""
 
 _TO = b'"to":"'
 _TOKEN = b'"biz_opaque_callback_data":"'
@@ -48,7 +48,7 @@ class Tally:
             self.first_s = now_s
         self.last_s = now_s
         self.accepted += 1
-        self._bins[number][int(now_s * 1_000) // BIN_MS] += 1
+        self._bins[number][int((now_s - self.first_s) * 1_000) // BIN_MS] += 1
         return to
 
     def report(self, *, rate_per_s: float | None = None, burst: float = 0.0) -> dict[str, Any]:
@@ -72,15 +72,9 @@ class Tally:
         return told
 
     def share_of(self, rate_per_s: float, seconds: float) -> float:
-        """How much of what a rate allows came within so many seconds of the first message, by whole bins."""
-        counts: defaultdict[int, int] = defaultdict(int)
-        for bins in self._bins.values():
-            for at, count in bins.items():
-                counts[at] += count
-        if not counts:
-            return 0.0
-        first = min(counts)
-        within = sum(count for at, count in counts.items() if at < first + seconds * 1_000 / BIN_MS)
+        """How much of what a rate allows all numbers together took within so many seconds of the first message."""
+        end = seconds * 1_000 / BIN_MS
+        within = sum(count for bins in self._bins.values() for at, count in bins.items() if at < end)
         return within / (rate_per_s * seconds)
 
 

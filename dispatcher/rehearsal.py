@@ -7,6 +7,7 @@ leashes, so that nothing outlives the process that opened the rehearsal.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import urllib.error
@@ -20,10 +21,13 @@ from typing import Any
 from dispatcher.domain.errors import ChannelUnavailable
 from dispatcher.embedded import Embedded
 from dispatcher.leash import Leash, stop_all
-from dispatcher.processes import start_sandbox, start_workers
+from dispatcher.processes import start_api, start_sandbox, start_workers
 from dispatcher.settings import Settings
 
 TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but a sandbox
+APP_SECRET = "sandbox-secret"  # noqa: S105 - signs nothing but a sandbox's webhooks
+APP_SECRET_VARIABLE = "SANDBOX_APP_SECRET"  # noqa: S105 - a name
+WEBHOOKS_PATH = "/webhooks/whatsapp"
 _CALL_TIMEOUT_S = 30
 _LOOK_EVERY_S = 0.02
 
@@ -41,6 +45,10 @@ class Sandbox:
     def send(self, method: str, path: str, body: object) -> Any:
         """Change something: PUT `numbers`, PATCH `behaviour`, POST `reset` …"""
         return self._call(method, path, body)
+
+    def reports_to(self, api_url: str) -> None:
+        """Send webhooks to our HTTP process from the next accepted message on."""
+        self.send("PUT", "callback", {"url": f"{api_url}{WEBHOOKS_PATH}", "app_secret": APP_SECRET})
 
     def accepted(self) -> Iterator[Mapping[str, Any]]:
         """Every message it has accepted: wamid, phone_number_id, to (digits), content, token, at_ms."""
@@ -83,12 +91,20 @@ class Rehearsal:
     workers: Sequence[Leash]
 
 
+def believing_sandbox(settings: Settings) -> Settings:
+    """Settings that take a sandbox's webhooks for Meta's, for this process and its children."""
+    os.environ.setdefault(APP_SECRET_VARIABLE, APP_SECRET)
+    secrets = settings.webhook_secrets | {f"env:{APP_SECRET_VARIABLE}"}
+    return settings.model_copy(update={"webhook_secrets": secrets})
+
+
 @contextmanager
 def rehearsal(
-    world: Path | None, *, lanes: int, durable: bool = True, **settings: Any
+    world: Path | None, *, lanes: int, durable: bool = True, webhooks: bool = False, **settings: Any
 ) -> Iterator[Rehearsal]:
     """Open one: `lanes` lane workers and one for upkeep, a sandbox with the given world (None: an empty one).
 
+    webhooks: let the sandbox report, with an HTTP process and an intake worker that take its webhooks in.
     settings: what differs from the defaults. Raises EmbeddedError, ChannelUnavailable, BadValue.
     """
     with ExitStack() as stack:
@@ -103,8 +119,16 @@ def rehearsal(
         found = Settings.load(
             database_url=servers.database_url, redis_url=servers.redis_url, graph_url=sandbox.url, **settings
         )
-        workers = [start_workers(found, role, 1) for role in [*["lanes"] * lanes, "upkeep"]]
+        roles = [*["lanes"] * lanes, "upkeep"]
+        if webhooks:
+            found = believing_sandbox(found)
+            roles.append("intake")
+        workers = [start_workers(found, role, 1) for role in roles]
         stack.callback(stop_all, workers)
+        if webhooks:
+            api, api_url = start_api(found)
+            stack.enter_context(api)
+            sandbox.reports_to(api_url)
         yield Rehearsal(home, servers, found, sandbox, f"file:{token}", workers)
 
 

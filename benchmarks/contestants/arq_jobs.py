@@ -18,7 +18,7 @@ from arq.connections import RedisSettings
 from arq.worker import Worker, func
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from benchmarks.contestants.read import HEADERS, arguments, path_of, posts
+from benchmarks.contestants.read import HEADERS, certificate, path_of, posts, redis_url, url
 
 PARKED = "parked"
 RATE_PER_S = 1_000
@@ -28,7 +28,7 @@ BUCKET = (Path(__file__).parent / "bucket.lua").read_text()
 
 async def send(ctx: dict[str, Any], number: str, body: bytes) -> str:
     """One message. Returns Meta's id for it."""
-    while wait_ms := await ctx["take"](keys=[f"bucket:{number}"], args=[RATE_PER_S, RATE_PER_S]):
+    while wait_ms := await ctx["take"](keys=[f"bucket:{number}"], args=[RATE_PER_S, RATE_PER_S]):  # noqa: ASYNC110 - Redis wakes nobody
         await asyncio.sleep(wait_ms / 1_000)
     answer = await post(ctx["client"], number, body)
     return str(answer["messages"][0]["id"])
@@ -46,15 +46,15 @@ async def post(client: httpx.AsyncClient, number: str, body: bytes) -> Any:
     return response.json()
 
 
-def worker(given: argparse.Namespace) -> Worker:
+def worker(max_jobs: int) -> Worker:
     """One worker process."""
 
     async def startup(ctx: dict[str, Any]) -> None:
         ctx["client"] = httpx.AsyncClient(
-            base_url=given.url,
+            base_url=url(),
             headers=HEADERS,
-            limits=httpx.Limits(max_connections=given.max_jobs, max_keepalive_connections=given.max_jobs),
-            verify=ssl.create_default_context(cafile=given.certificate) if given.certificate else True,
+            limits=httpx.Limits(max_connections=max_jobs, max_keepalive_connections=max_jobs),
+            verify=ssl.create_default_context(cafile=certificate()),
         )
         ctx["take"] = ctx["redis"].register_script(BUCKET)
         print("ready", flush=True)
@@ -64,32 +64,31 @@ def worker(given: argparse.Namespace) -> Worker:
 
     return Worker(
         [func(send, keep_result=0)],
-        redis_settings=RedisSettings.from_dsn(given.redis),
+        redis_settings=RedisSettings.from_dsn(redis_url()),
         on_startup=startup,
         on_shutdown=shutdown,
-        max_jobs=given.max_jobs,
+        max_jobs=max_jobs,
     )
 
 
-async def park(given: argparse.Namespace) -> None:
+async def park() -> None:
     """Queue all messages where no worker looks."""
-    redis = await create_pool(RedisSettings.from_dsn(given.redis))
-    for number, body in posts(given.posts):
+    redis = await create_pool(RedisSettings.from_dsn(redis_url()))
+    for number, body in posts():
         await redis.enqueue_job("send", number, body, _queue_name=PARKED)
     await redis.aclose()
 
 
 def main() -> None:
     """`--park` queues the messages, without it this is the worker."""
-    parser = arguments(__doc__)
-    parser.add_argument("--redis", required=True)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--max-jobs", type=int, default=10)
     parser.add_argument("--park", action="store_true")
     given = parser.parse_args()
     if given.park:
-        asyncio.run(park(given))
+        asyncio.run(park())
     else:
-        worker(given).run()
+        worker(given.max_jobs).run()
 
 
 if __name__ == "__main__":

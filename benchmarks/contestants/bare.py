@@ -5,6 +5,7 @@ What a client costs without any dispatcher: no ledger, no limits, no check of wh
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,13 +16,13 @@ import httpx
 import uvloop
 from pyreqwest.client import ClientBuilder
 
-from benchmarks.contestants.read import HEADERS, arguments, path_of, posts, wait_for_go
+from benchmarks.contestants.read import HEADERS, certificate, path_of, posts, url, wait_for_end, wait_for_go
 
 Post = Callable[[str, bytes], Awaitable[int]]
 """Posts a body to a URL; returns the status."""
 
 
-def with_pyreqwest(in_flight: int, certificate: str | None) -> Post:
+def with_pyreqwest(in_flight: int) -> Post:
     """The dispatcher's own client, set as the dispatcher sets it where that costs or gains anything."""
     builder = (
         ClientBuilder()
@@ -33,30 +34,30 @@ def with_pyreqwest(in_flight: int, certificate: str | None) -> Post:
         .default_cookie_store(False)
         .error_for_status(False)
     )
-    if certificate is not None:
-        builder = builder.add_root_certificate_pem(Path(certificate).read_bytes())
+    if (trusted := certificate()) is not None:
+        builder = builder.add_root_certificate_pem(Path(trusted).read_bytes())
     client = builder.build()
 
-    async def post(url: str, body: bytes) -> int:
-        response = await client.post(url).headers(HEADERS).body_bytes(body).build().send()
+    async def post(target: str, body: bytes) -> int:
+        response = await client.post(target).headers(HEADERS).body_bytes(body).build().send()
         await response.bytes()
         return response.status
 
     return post
 
 
-def with_httpx(in_flight: int, certificate: str | None) -> Post:
+def with_httpx(in_flight: int) -> Post:
     """One shared client with as many connections as there are tasks."""
     client = httpx.AsyncClient(
         headers=HEADERS,
         limits=httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight),
         timeout=20,
         trust_env=False,
-        verify=ssl.create_default_context(cafile=certificate) if certificate is not None else True,
+        verify=ssl.create_default_context(cafile=certificate()),
     )
 
-    async def post(url: str, body: bytes) -> int:
-        return (await client.post(url, content=body)).status_code
+    async def post(target: str, body: bytes) -> int:
+        return (await client.post(target, content=body)).status_code
 
     return post
 
@@ -71,22 +72,23 @@ async def run(prepared: list[tuple[str, bytes]], post: Post, in_flight: int) -> 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(in_flight):
             tasks.create_task(_post_on(left, post))
+    await wait_for_end()
 
 
 async def _post_on(left: Iterator[tuple[str, bytes]], post: Post) -> None:
-    for url, body in left:
-        status = await post(url, body)
+    for target, body in left:
+        status = await post(target, body)
         assert status == 200, status
 
 
 async def main() -> None:
     """One run."""
-    parser = arguments(__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--client", choices=CLIENTS, required=True)
     parser.add_argument("--in-flight", type=int, required=True)
     given = parser.parse_args()
-    prepared = [(given.url + path_of(number), body) for number, body in posts(given.posts)]
-    await run(prepared, CLIENTS[given.client](given.in_flight, given.certificate), given.in_flight)
+    prepared = [(url() + path_of(number), body) for number, body in posts()]
+    await run(prepared, CLIENTS[given.client](given.in_flight), given.in_flight)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from benchmarks.contestants.read import HEADERS, arguments, path_of, posts, wait_for_go
+from benchmarks.contestants.read import HEADERS, path_of, posts, url, wait_for_end, wait_for_go
 
 CONNECTIONS = 16
 AT_ONCE = 64
@@ -50,23 +50,25 @@ class _Connection(asyncio.Protocol):
 
 async def main() -> None:
     """One run."""
-    given = arguments(__doc__).parse_args()
     head = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
     requests = [
         f"POST {path_of(number)} HTTP/1.1\r\nhost: localhost\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
         + body
-        for number, body in posts(given.posts)
+        for number, body in posts()
     ]
-    address, loop = urlsplit(given.url), asyncio.get_running_loop()
+    address, loop = urlsplit(url()), asyncio.get_running_loop()
     left = iter(requests)
     connections = [
-        (await loop.create_connection(lambda: _Connection(left), address.hostname, address.port))[1]
+        (await loop.create_connection(lambda: _Connection(left), str(address.hostname), address.port or 80))[
+            1
+        ]
         for _ in range(CONNECTIONS)
     ]
     await wait_for_go()
     for connection in connections:
         connection.send(AT_ONCE)
     await asyncio.gather(*(connection.over for connection in connections))
+    await wait_for_end()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from dispatcher.processes import (
     worker_command,
     worker_environment,
 )
+from dispatcher.rehearsal import Sandbox, believing_sandbox
 from dispatcher.servers import data_dir_of, is_running, located
 from dispatcher.settings import Settings
 
@@ -100,11 +101,13 @@ def up(
         if with_sandbox:
             simulator, sandbox_url = start_sandbox(_world(world), sandbox_port)
             running.enter_context(simulator)
-            found = found.model_copy(update={"graph_url": sandbox_url})
+            found = believing_sandbox(found.model_copy(update={"graph_url": sandbox_url}))
         workers = running.enter_context(start_workers(found, Role.ALL, processes))
         api = _Api(found, port) if with_api else None
         if api is not None:
             running.callback(api.stop)
+            if sandbox_url is not None:
+                Sandbox(sandbox_url).reports_to(api.url)
         servers = _servers_text(settings, are_ours=are_ours)
         out.answer(
             {

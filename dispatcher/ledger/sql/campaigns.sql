@@ -123,7 +123,7 @@ ORDER BY count(*) DESC
 
 -- name: receipts_of_campaign
 -- How far the accepted messages of a campaign have come, each by the attempt that counts.
-SELECT r.state, r.code, count(*) AS people
+SELECT r.state, CASE WHEN r.state = 'failed' THEN r.code END AS code, count(*) AS people
 FROM messages m
 LEFT JOIN receipts r ON r.campaign_id = m.campaign_id AND r.message_id = m.id AND r.wamid = m.wamid
 WHERE m.campaign_id = $1 AND m.state = 'accepted'
