@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
@@ -50,6 +51,10 @@ ROLES: Mapping[str, Callable[[App], Coroutine[Any, Any, None]]] = {
 async def _work(settings: Settings, role: str) -> None:
     async with open_app(settings) as app:
         stop_when_asked(app)
+        # why: what is there now stays to the end, and what a message needs is freed by counting; looking for cycles after
+        # every few hundred of them cost 4 % of the time (measured with py-spy).
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         await ROLES[role](app)
 
 

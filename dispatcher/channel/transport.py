@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, Protocol, assert_never
+from typing import Literal, NamedTuple, Protocol, assert_never
 
 import httpx
 from pyreqwest.client import ClientBuilder
@@ -27,9 +26,8 @@ from pyreqwest.exceptions import PoolTimeoutError, RequestError
 _USER_AGENT = "whatsapp-dispatcher"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """What came back: the HTTP status, and the body as bytes."""
+class HttpAnswer(NamedTuple):
+    """What came back: the HTTP status, and the body as bytes. A tuple, for there is one per message."""
 
     status: int
     body: bytes

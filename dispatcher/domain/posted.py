@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from dispatcher.domain.verdict import Verdict
 
@@ -21,9 +21,8 @@ class PostedKind(StrEnum):
     """No connection: nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """What came of one post: exactly one of the four kinds."""
+class Posted(NamedTuple):
+    """What came of one post: exactly one of the four kinds. A tuple, for there is one per message."""
 
     kind: PostedKind
     wamid: str | None = None

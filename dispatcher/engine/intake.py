@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from dispatcher.domain.errors import DispatcherError, LimitsUnavailable
+from dispatcher.domain.ids import PersonKey
 from dispatcher.domain.inbox import PutAside
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.pacing import Policy
+from dispatcher.domain.phone import Phone, parse_phone
 from dispatcher.domain.receipt import AttemptRef, FailedAttempt, Receipt
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.turn import Held
@@ -165,7 +167,9 @@ class Intake:
     async def _book(self, batch: IntakeBatch, gist: _Gist, aftermath: _Aftermath) -> None:
         if not gist.reports:
             return
-        without_token = [news.wamid for _, news in gist.reports if not self._is_ours(news)]
+        without_token = {
+            news.wamid: _key_of(news.recipient) for _, news in gist.reports if not self._is_ours(news)
+        }
         by_wamid = await batch.receipts.attempts_of(without_token) if without_token else {}
         reports: dict[AttemptRef, tuple[str, Receipt]] = {}
         said_by: dict[AttemptRef, list[tuple[datetime, Report]]] = {}
@@ -254,6 +258,11 @@ class Intake:
                 await self.limits.count_inbound(sender.pool, sender.id, messages)
             except LimitsUnavailable:
                 return
+
+
+def _key_of(recipient: str | None) -> PersonKey | None:
+    phone = parse_phone(f"+{recipient}") if recipient else None
+    return PersonKey(phone.key) if isinstance(phone, Phone) else None
 
 
 def _counted(gist: _Gist) -> Mapping[str, int]:

@@ -18,8 +18,10 @@ from dispatcher.domain.message import Outcome
 from dispatcher.domain.turn import OpenedTurn
 from dispatcher.ports import Limits, Telemetry, Turns
 
-SETTLE_EVERY_S = 0.1
-"""How long an outcome may wait to be written."""
+SETTLE_EVERY_S = 0.3
+"""How long an outcome may wait to be written …"""
+SETTLE_MOST = 100
+"""… unless so many are there: what a crash leaves in doubt stays about a sub-batch, and a statement is worth its cost."""
 LAST_SETTLE_S = 30.0
 """How long a turn tries to write its last outcomes to a ledger that is away; by then its lease has run out."""
 
@@ -39,10 +41,17 @@ class Settler:
         self._unposted: list[Granted] = []
         self._reach: list[ReachToken] = []
         self._writing = asyncio.Lock()
+        self._is_due = asyncio.Event()
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of a message."""
         self._outcomes.append(outcome)
+        if len(self._outcomes) >= SETTLE_MOST:
+            self._is_due.set()
+
+    def hurry(self) -> None:
+        """Write at once what there is; also ends the waiting of `write_steadily`."""
+        self._is_due.set()
 
     def return_grant(self, granted: Granted) -> None:
         """A grant that was never written to the wire."""
@@ -60,7 +69,8 @@ class Settler:
     async def write_steadily(self, done: asyncio.Event, on_failure: Callable[[], None]) -> None:
         """Write outcomes as they come, until the turn is done. `on_failure`: called when the ledger is away."""
         while not done.is_set():
-            await pause(done, SETTLE_EVERY_S)
+            await pause(self._is_due, SETTLE_EVERY_S)
+            self._is_due.clear()
             try:
                 await self.write()
             except LedgerUnavailable:

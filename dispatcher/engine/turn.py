@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import NamedTuple
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, LimitsUnavailable, NotSettled
@@ -23,7 +23,7 @@ from dispatcher.domain.gate import DropReason, undeliverable
 from dispatcher.domain.grant import Ask, Granted, TurnPass
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, Token
-from dispatcher.domain.message import ClaimedMessage, MessageState, given_back, refused, unsure
+from dispatcher.domain.message import ClaimedMessage, MessageState, accepted, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
 from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
@@ -40,8 +40,7 @@ SPENT = frozenset({HoldReason.TIER_EXHAUSTED, HoldReason.RATE, HoldReason.FAIR_S
 """Nothing is wrong, the tokens are used up: whoever has got one still goes."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(NamedTuple):
     """A claimed message with its body; nothing but a grant is missing."""
 
     message: ClaimedMessage
@@ -99,6 +98,7 @@ class Turn:
             # A fault of ours: nobody may prolong the lease any more, so that the turn is reaped.
             self._over.set()
             self._done.set()
+            self._settler.hurry()
             raise
         finishing = asyncio.create_task(self._finish(helpers))
         try:
@@ -119,6 +119,7 @@ class Turn:
         if self._posts:
             await asyncio.wait(self._posts)
         self._done.set()
+        self._settler.hurry()
         await asyncio.gather(*helpers)
         for message_id in (*self._ungranted, *self._granted):
             self._settler.add(given_back(message_id))
@@ -233,6 +234,12 @@ class Turn:
         except asyncio.CancelledError:
             self._settler.add(unsure(message.id, "worker_stopped"))
             raise
+        if posted.kind is PostedKind.ACCEPTED:
+            # why a way of its own: nearly all posts take it, and nothing else follows from it.
+            assert posted.wamid is not None
+            self._settler.add(accepted(message.id, posted.wamid, status=posted.status))
+            self.tools.telemetry.posted(posted.kind, None)
+            return
         consequence = consequence_of(
             message,
             posted,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
-from dispatcher.domain.ids import CampaignId, MessageId
+from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
 from dispatcher.domain.sender import Sender
@@ -27,9 +27,9 @@ class LedgerReceipts:
     def __init__(self, session: Session) -> None:
         self._db = session
 
-    async def attempts_of(self, wamids: Sequence[str]) -> Mapping[str, AttemptRef]:
-        """Which attempts Meta's ids stand for; ids that are not ours are left out."""
-        rows = await self._db.fetch(SQL["by_wamid"], wamids)
+    async def attempts_of(self, wamids: Mapping[str, PersonKey | None]) -> Mapping[str, AttemptRef]:
+        """Which attempts Meta's ids stand for, each told with its person where known; ids that are not ours are left out."""
+        rows = await self._db.fetch(SQL["by_wamid"], list(wamids), list(wamids.values()))
         return {
             row["wamid"]: AttemptRef(row["campaign_id"], row["message_id"], row["attempt"]) for row in rows
         }

@@ -99,10 +99,14 @@ class LedgerTurns:
 
     async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
         """Write outcomes; one statement, and more only for what is rare."""
+        if not outcomes:
+            return 0
         again = [o.message_id for o in outcomes if o.state is MessageState.PENDING and o.posted]
         key = (turn.campaign.id, turn.lane_id, turn.turn_id)
         columns = _columns(outcomes)
-        if not again:
+        if all(o.state is MessageState.ACCEPTED and o.detail is None for o in outcomes):
+            settled = int(await self._db.fetchval(SQL["settle_accepted"], *key, columns[0], columns[2]))
+        elif not again:
             settled = int(await self._db.fetchval(SQL["settle"], *key, *columns))
         else:
             async with self._db.transaction() as connection:
@@ -214,14 +218,5 @@ class LedgerTurns:
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[object], ...]:
-    """Outcomes turned on their side: one array per column, as `unnest` takes them."""
-    return (
-        [o.message_id for o in outcomes],
-        [o.state for o in outcomes],
-        [o.wamid for o in outcomes],
-        [o.code for o in outcomes],
-        [o.reason for o in outcomes],
-        [o.detail for o in outcomes],
-        [o.not_before for o in outcomes],
-        [o.posted for o in outcomes],
-    )
+    """Outcomes turned on their side: one array per field, in their order, as `unnest` takes them."""
+    return tuple(map(list, zip(*outcomes, strict=True)))

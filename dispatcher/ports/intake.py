@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from dispatcher.domain.ids import CampaignId
+from dispatcher.domain.ids import CampaignId, PersonKey
 from dispatcher.domain.inbox import Body, PutAside
 from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
@@ -18,8 +18,8 @@ from dispatcher.ports.lane import Memory
 class ReceiptBook(Protocol):
     """Receipts in the ledger, within the transaction of one batch."""
 
-    async def attempts_of(self, wamids: Sequence[str]) -> Mapping[str, AttemptRef]:
-        """Which attempts Meta's ids stand for; ids that are not ours are left out."""
+    async def attempts_of(self, wamids: Mapping[str, PersonKey | None]) -> Mapping[str, AttemptRef]:
+        """Which attempts Meta's ids stand for, each told with its person where known; ids that are not ours are left out."""
         ...
 
     async def book(self, reports: Mapping[AttemptRef, tuple[str, Receipt]]) -> Booked:

@@ -31,8 +31,8 @@ CREATE TABLE receipts (
 ) WITH (fillfactor = 70);
 COMMENT ON COLUMN receipts.is_followed IS 'whether the consequences of a failure have been drawn';
 
--- why hash: a receipt without our token is found by Meta's id alone, which is long, random and compared for equality.
-CREATE INDEX messages_wamid ON messages USING hash (wamid) WHERE wamid IS NOT NULL;
+-- why hash: Meta's id is long, random and compared for equality. Messages themselves have no such index, which each of them
+-- would have to pay for: a report without our token finds its message by way of the person.
 CREATE INDEX attempts_wamid ON attempts USING hash (wamid) WHERE wamid IS NOT NULL;
 
 -- Messages from people. One row each, whatever is said about it again.

@@ -3,8 +3,13 @@
 -- Locks are taken in one order everywhere: receipts, campaigns, lanes, messages.
 
 -- name: by_wamid
--- Reports without our token: which attempts are meant.
-SELECT wamid, campaign_id, id AS message_id, attempt FROM messages WHERE wamid = ANY ($1::text[])
+-- Reports without our token: which attempts are meant. By the person ($2, NULL where unknown), in campaigns that were
+-- started within the time for which Meta reports; and by Meta's id among earlier attempts.
+SELECT asked.wamid, m.campaign_id, m.id AS message_id, m.attempt
+FROM unnest($1::text[], $2::text[]) AS asked (wamid, person_key)
+JOIN campaigns c ON c.started_at > ledger_now() - interval '35 days'
+JOIN messages m ON m.campaign_id = c.id AND m.person_key = asked.person_key
+WHERE m.wamid = asked.wamid
 UNION ALL
 SELECT wamid, campaign_id, message_id, attempt FROM attempts WHERE wamid = ANY ($1::text[])
 

@@ -48,6 +48,8 @@ RETURNING c.state
 -- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many, $6 whether it is marketing.
 -- Always answers at least one row: without a lane the turn was reaped and nothing was claimed; without an id
 -- nothing is free to be claimed now.
+-- By ctid, because the rows are locked: to look them up again by their key costs as much as to find them, and a planner
+-- that expects many would rather read the whole campaign.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
 -- much marketing are parked until their time comes.
@@ -55,7 +57,7 @@ WITH mine AS (
     -- why ledger_moved(): the pool's next connection may lead to a promoted standby, where the turn's last claims are lost.
     SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 AND cardinality(ledger_moved()) = 0 FOR UPDATE
 ), next AS (
-    SELECT m.id, s.reason AS suppression,
+    SELECT m.ctid, s.reason AS suppression,
         CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > ledger_now() THEN p.marketing_after END AS cools_until
     FROM messages m
     LEFT JOIN suppressions s ON s.person_key = m.person_key AND (s.until IS NULL OR s.until > ledger_now())
@@ -79,7 +81,7 @@ WITH mine AS (
         sender_id = $4,
         attempt = m.attempt + CASE WHEN coalesce(next.suppression, next.cools_until::text) IS NULL THEN 1 ELSE 0 END
     FROM next
-    WHERE m.campaign_id = $1 AND m.id = next.id
+    WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM next)) AND m.ctid = next.ctid
     RETURNING m.id, m.person, m.person_key, m.params, m.attempt, m.state
 ), counted AS (
     SELECT count(*) FILTER (WHERE state = 'claimed') AS claimed,
@@ -138,6 +140,25 @@ WITH locked AS (
         unsure = lanes.unsure + counted.unsure
     FROM counted
     WHERE lanes.id = $2
+)
+SELECT settled FROM counted
+
+-- name: settle_accepted
+-- The same where Meta took all of them and there is nothing more to say, which is nearly always: two arrays, not eight.
+WITH locked AS (
+    SELECT FROM lanes WHERE id = $2 FOR UPDATE
+), done AS (
+    UPDATE messages m
+    SET state = 'accepted', wamid = o.wamid, code = NULL, reason = NULL, detail = NULL, not_before = '-infinity',
+        posted_at = ledger_now()
+    FROM unnest($4::bigint[], $5::text[]) AS o (id, wamid)
+    WHERE EXISTS (SELECT FROM locked)
+      AND m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'claimed'
+    RETURNING 1
+), counted AS (
+    SELECT count(*) AS settled FROM done
+), lane AS (
+    UPDATE lanes SET claimed = lanes.claimed - settled, accepted = lanes.accepted + settled FROM counted WHERE lanes.id = $2
 )
 SELECT settled FROM counted
 

@@ -46,7 +46,7 @@ local is_reply, costs_digits, ids = ARGV[8] == '1', ARGV[9], ARGV[10]
 local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local reach_sender, reach_pool, pairs_key, hungry, served, barred_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 local returned = KEYS[11]
-local HUNGRY_GRACE_MS, CONTENT_GRACE_MS, SLICE_MS, LOOK_MS, OUTRANKED = 3000, 250, 20, 100, 20
+local HUNGRY_GRACE_MS, CONTENT_GRACE_MS, SLICE_MS, LOOK_MS, OUTRANKED = 3000, 250, 50, 100, 20
 
 if redis.call('EXISTS', handed) == 0 then
   return {redis.call('EXISTS', reaped) == 1 and -1 or 0}

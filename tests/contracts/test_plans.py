@@ -1,0 +1,96 @@
+"""How PostgreSQL goes about the hot statements: by index, whatever the size of the campaign. A lost index shows here."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from support.ledger import Filled, Ledger
+
+from dispatcher.domain.message import ClaimedMessage
+from dispatcher.domain.turn import OpenedTurn
+from dispatcher.ledger.queries import load
+
+PEOPLE = 20_000
+TURNS, RECEIPTS = load("turns"), load("receipts")
+
+
+@pytest.fixture
+async def filled(ledger: Ledger) -> Filled:
+    """Large enough that reading all of it is not the cheapest way; with statistics, as autovacuum keeps them."""
+    filled = await ledger.a_campaign(people=PEOPLE)
+    await ledger.database.execute("ANALYZE")
+    return filled
+
+
+async def touched(ledger: Ledger, statement: str, *arguments: object) -> list[str]:
+    """Run it and return the lines of its plan that read messages."""
+    rows = await ledger.database.fetch(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", *arguments)
+    return [
+        row[0].strip() for row in rows if re.search(r"(Scan|Update) .*\bon (messages|receipts)\b", row[0])
+    ]
+
+
+def is_by_index(line: str) -> bool:
+    return "Seq Scan" not in line
+
+
+async def a_claim(ledger: Ledger, filled: Filled) -> tuple[OpenedTurn, list[ClaimedMessage]]:
+    turn = await ledger.a_turn(filled.lanes[0], timedelta(minutes=5))
+    return turn, list(await ledger.turns.claim(turn, 100))
+
+
+async def test_a_claim_reads_what_it_takes_and_finds_it_by_its_place(ledger: Ledger, filled: Filled) -> None:
+    turn, _ = await a_claim(ledger, filled)
+    arguments = (turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, 500, True)
+    lines = await touched(ledger, TURNS["claim"], *arguments)
+    assert any("Index Scan using messages_pending" in line for line in lines), lines
+    assert any("Tid Scan" in line for line in lines), lines
+    assert all(map(is_by_index, lines)), lines
+
+
+async def test_a_settling_finds_its_messages_by_their_key(ledger: Ledger, filled: Filled) -> None:
+    turn, messages = await a_claim(ledger, filled)
+    ids, wamids = [m.id for m in messages], [f"wamid.{m.id}" for m in messages]
+    key = (turn.campaign.id, turn.lane_id, turn.turn_id)
+    lines = await touched(ledger, TURNS["settle_accepted"], *key, ids[:50], wamids[:50])
+    rest = [[id_] for id_ in ids[50:51]]
+    lines += await touched(
+        ledger,
+        TURNS["settle"],
+        *key,
+        *rest,
+        ["unsure"],
+        [None],
+        [None],
+        ["answer_lost"],
+        [None],
+        [None],
+        [True],
+    )
+    assert any("messages_pkey" in line for line in lines), lines
+    assert all(map(is_by_index, lines)), lines
+
+
+async def test_reports_find_their_messages_by_their_key(ledger: Ledger, filled: Filled) -> None:
+    turn, messages = await a_claim(ledger, filled)
+    n = len(messages)
+    nothing = [None] * n
+    columns = (
+        [turn.campaign.id] * n,
+        [m.id for m in messages],
+        [1] * n,
+        [f"wamid.{m.id}" for m in messages],
+        [turn.campaign.created_at] * n,
+        *[nothing] * 8,
+    )
+    lines = await touched(ledger, RECEIPTS["book"], *columns)
+    assert any("messages_pkey" in line for line in lines), lines
+    assert all(map(is_by_index, lines)), lines
+
+
+async def test_a_campaigns_next_wait_is_read_off_the_index(ledger: Ledger, filled: Filled) -> None:
+    lines = await touched(ledger, TURNS["earliest_pending"], filled.campaign.id)
+    assert len(lines) == 1
+    assert "messages_pending" in lines[0]
