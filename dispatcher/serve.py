@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import math
 import os
 import signal
@@ -79,6 +80,9 @@ def config_of(application: ASGIApp, *, stop_grace_s: float) -> uvicorn.Config:
 
 async def _serve(settings: Settings, listener: socket.socket, say: Say) -> None:
     async with open_app(settings) as app:
+        # why: as in the workers, looking for cycles costs more than there are.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         config = config_of(make_app(app), stop_grace_s=settings.stop_grace_s)
         await _Server(config, say).serve(sockets=[listener])
 

@@ -11,7 +11,7 @@ alone; on several devices a message may both fail and be delivered), read 2026-0
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
@@ -40,9 +40,11 @@ class ReceiptState(StrEnum):
         return self is not ReceiptState.FAILED
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """All that was reported of one attempt so far. Every moment is Meta's, aware UTC; None: not reported."""
+class Receipt(NamedTuple):
+    """All that was reported of one attempt so far. Every moment is Meta's, aware UTC; None: not reported.
+
+    A tuple, for there are several per message.
+    """
 
     sent_at: datetime | None = None
     delivered_at: datetime | None = None
@@ -59,12 +61,7 @@ class Receipt:
 
     def __or__(self, other: Self) -> Self:
         """Both reports together: the earliest of each moment, the smaller of what contradicts. Commutative, idempotent."""
-        return type(self)(
-            **{
-                field.name: _least(getattr(self, field.name), getattr(other, field.name))
-                for field in fields(self)
-            }
-        )
+        return type(self)._make(map(_least, self, other))
 
     @property
     def state(self) -> ReceiptState | None:

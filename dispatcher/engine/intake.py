@@ -178,8 +178,12 @@ class Intake:
             if ref is None:
                 gist.aside.append(self._stranger(at, news))
                 continue
-            wamid, receipt = reports.get(ref, (news.wamid, news.receipt))
-            reports[ref] = min(wamid, news.wamid), receipt | news.receipt
+            known = reports.get(ref)
+            reports[ref] = (
+                (news.wamid, news.receipt)
+                if known is None
+                else (min(known[0], news.wamid), known[1] | news.receipt)
+            )
             said_by.setdefault(ref, []).append((at, news))
         booked = await batch.receipts.book(reports)
         gist.aside += [self._stranger(at, news) for ref in booked.unknown for at, news in said_by[ref]]

@@ -7,7 +7,6 @@ The statements are in `sql/receipts.sql`; what a failure means is decided by the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 
 from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import Outcome
@@ -38,9 +37,7 @@ class LedgerReceipts:
         """Merge reports into their attempts: attempt → Meta's id, receipt."""
         if not reports:
             return Booked(frozenset(), frozenset(), frozenset())
-        columns = zip(
-            *((*ref, wamid, *astuple(receipt)) for ref, (wamid, receipt) in reports.items()), strict=True
-        )
+        columns = zip(*((*ref, wamid, *receipt) for ref, (wamid, receipt) in reports.items()), strict=True)
         unknown, unsettled = set(), set()
         for row in await self._db.fetch(SQL["book"], *map(list, columns)):
             ref = AttemptRef(row["campaign_id"], row["message_id"], row["attempt"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 import asyncpg
@@ -67,7 +66,7 @@ def campaign_of(row: Row, senders: Sequence[int]) -> Campaign:
 
 def receipt_of(row: Row) -> Receipt:
     """A row of `receipts`."""
-    return Receipt(**{field.name: row[field.name] for field in fields(Receipt)})
+    return Receipt(*[row[field] for field in Receipt._fields])
 
 
 def hold_of(row: Row) -> Hold:
