@@ -21,7 +21,7 @@ from dispatcher.settings import Settings
 
 TO_BARE = 0.60
 TO_ARQ = 25.0
-ARQ_JOBS = (10, 50, 200)
+ARQ_JOBS = (5, 10, 50, 200)
 CELERY_PROCESSES = (2, 4, 8)
 HTTPX_AT_ONCE = (4, 16, 64)
 PEERS = ("httpx", "arq", "celery")

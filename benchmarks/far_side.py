@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -62,6 +62,10 @@ class FarSide:
                 raise TimeoutError(f"after {most_s:.0f} s the sink has {record['accepted']} messages")
             time.sleep(LOOK_EVERY_S)
 
+    def close(self) -> None:
+        """Ask no more."""
+        self._connection.close()
+
     def _ask(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         self._connection.request(method, f"/_sink/{path}", None if body is None else json.dumps(body))
         said: dict[str, Any] = json.load(self._connection.getresponse())
@@ -76,7 +80,9 @@ def far_side(*, latency_ms: float = 0.0, tls: bool = False) -> Iterator[FarSide]
         tempfile.NamedTemporaryFile(prefix="dispatcher-sink-") as said,
         Leash([*command, "--tls"] if tls else command, output=said, cwd=Path(__file__).parents[1]) as leash,
     ):
-        yield FarSide(leash.pid, json.loads(line_of(leash, Path(said.name), "{")))
+        sink = FarSide(leash.pid, json.loads(line_of(leash, Path(said.name), "{")))
+        with closing(sink):
+            yield sink
 
 
 def line_of(leash: Leash, said: Path, start: str) -> str:

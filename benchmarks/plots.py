@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.contestants.product import Dispatcher
 from benchmarks.harness import Summary
 
-mpl.use("agg")
 OURS, THEIRS, INK = "#0b7a5c", "#9aa5ad", "#2b3238"
 ROLES = {"lanes": OURS, "upkeep": "#e0a33e", "postgres": "#4a6fa5", "valkey": "#b8503f"}
 """The parts of the dispatcher's cost, in the order they are piled up."""
-WHAT_GROWS = {
-    "people": ("people", lambda point: point.people),
-    "senders": ("senders", lambda point: point.senders),
-    "workers": ("worker processes", lambda point: point.workers),
-    "campaigns": ("campaigns on one sender", lambda point: point.campaigns),
+LABELS = {
+    "people": "people",
+    "senders": "senders",
+    "workers": "worker processes",
+    "campaigns": "campaigns on one sender",
 }
+"""What grows, a field of `Dispatcher` → how the axis calls it."""
 
 
 def plot_contestants(summaries: Mapping[str, Summary], path: Path) -> None:
@@ -40,40 +39,37 @@ def plot_contestants(summaries: Mapping[str, Summary], path: Path) -> None:
     axes.set_yticks(range(len(shown)), [summary.name for _, summary in shown])
     axes.set_xlim(0, 1.15 * max(sample.per_s for _, summary in shown for sample in summary.samples))
     axes.set_xlabel("messages per second: median, with the slowest and the fastest round")
-    _save(figure, axes, path)
+    _tidy(axes)
+    _save(figure, path)
 
 
 def plot_growth(axes_of: Mapping[str, Mapping[Dispatcher, Summary]], path: Path) -> None:
     """Processor time per message along each axis, by role."""
-    figure = Figure(figsize=(3.2 * len(axes_of), 3.6), layout="constrained")
-    for place, (name, points) in enumerate(axes_of.items(), 1):
-        label, size_of = WHAT_GROWS[name]
-        axes = figure.add_subplot(1, len(axes_of), place)
+    figure = Figure(figsize=(3.0 * len(axes_of), 4.0), layout="constrained")
+    panels = figure.subplots(1, len(axes_of), sharey=True, squeeze=False)[0]
+    for axes, (name, points) in zip(panels, axes_of.items(), strict=True):
         floor = [0.0] * len(points)
         for role, colour in ROLES.items():
             spent = [summary.cpu_us(role) for summary in points.values()]
             axes.bar(range(len(points)), spent, bottom=floor, color=colour, width=0.6, label=role)
             floor = [below + more for below, more in zip(floor, spent, strict=True)]
         for at, (top, summary) in enumerate(zip(floor, points.values(), strict=True)):
-            axes.text(
-                at, top, f"{summary.peak_mb('lanes'):.0f} MB", ha="center", va="bottom", color=INK, fontsize=8
-            )
-        axes.set_xticks(range(len(points)), [f"{size_of(point):,}" for point in points])
-        axes.set_xlabel(label)
-        axes.set_ylim(0, 1.15 * max(floor))
-        if place == 1:
-            axes.set_ylabel("µs of processor time per message")
-            axes.legend(frameon=False, fontsize=8, loc="lower left")
+            memory = f"{summary.peak_mb('lanes'):.0f} MB"
+            axes.text(at, top, memory, ha="center", va="bottom", color=INK, fontsize=8)
+        axes.set_xticks(range(len(points)), [f"{getattr(point, name):,}" for point in points])
+        axes.set_xlabel(LABELS[name])
         _tidy(axes)
+    panels[0].set_ylabel("µs of processor time per message")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(ROLES), frameon=False
+    )
     figure.suptitle(
         "What a message costs as things grow; above each bar, a worker's peak memory", fontsize=10
     )
-    path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=130)
+    _save(figure, path)
 
 
-def _save(figure: Figure, axes: Any, path: Path) -> None:
-    _tidy(axes)
+def _save(figure: Figure, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=130)
 

@@ -32,7 +32,7 @@ own: dict[str, Any] = {}
 """What a worker process keeps: its session and its way to the buckets."""
 
 
-@worker_process_init.connect
+@worker_process_init.connect  # type: ignore[untyped-decorator]
 def prepare(**_: object) -> None:
     """Once per worker process."""
     own["session"] = requests.Session()
@@ -41,13 +41,13 @@ def prepare(**_: object) -> None:
     own["take"] = Redis.from_url(redis_url()).register_script(BUCKET)
 
 
-@worker_ready.connect
+@worker_ready.connect  # type: ignore[untyped-decorator]
 def tell(**_: object) -> None:
     """The parent has its processes."""
     print("ready", flush=True)
 
 
-@app.task(
+@app.task(  # type: ignore[untyped-decorator]
     name="send", bind=True, autoretry_for=(requests.ConnectionError,), retry_backoff=True, max_retries=5
 )
 def send(self: Task, number: str, body: str) -> None:

@@ -40,6 +40,10 @@ _SETTLED_WITHIN_S = 120.0
 _CERTIFICATES = "SSL_CERT_FILE"
 """Names a file of certificates to trust; pyreqwest reads it as OpenSSL does."""
 
+_OPENED = (
+    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dispatcher' AND pid <> pg_backend_pid()"
+)
+
 T = TypeVar("T")
 
 
@@ -117,7 +121,7 @@ def open_house(sink: FarSide, *, senders: int, rate: str, lanes: int, **settings
             "lanes": [worker.pid for worker in workers],
             "upkeep": [upkeep.pid],
             "postgres": [_postmaster(home / "data")],
-            "valkey": [runner.run(app.redis.info("server"))["process_id"]],
+            "valkey": [runner.run(_valkey(app))],
         }
         _wait_for_workers(runner, app, lanes + 1)
         yield House(home, app, runner, names, processes)
@@ -163,27 +167,31 @@ class Dispatcher:
 def _wait_for_workers(runner: asyncio.Runner, app: App, processes: int) -> None:
     """Until one takes jobs and all have opened the ledger, beside ourselves. Raises TimeoutError."""
     ends_s = time.monotonic() + _WORKERS_WITHIN_S
-    while not (runner.run(app.has_workers()) and runner.run(app.database.fetchval(_OTHERS)) >= processes):
+    while not (runner.run(app.has_workers()) and runner.run(app.database.fetchval(_OPENED)) >= processes):
         if time.monotonic() > ends_s:
             raise TimeoutError("worker processes did not get ready")
         time.sleep(_LOOK_EVERY_S)
-
-
-_OTHERS = """SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dispatcher' AND pid <> pg_backend_pid()"""
 
 
 def _postmaster(data: Path) -> int:
     return int(next(data.glob("**/postmaster.pid")).read_text().splitlines()[0])
 
 
+async def _valkey(app: App) -> int:
+    return int((await app.redis.info("server"))["process_id"])
+
+
 @contextmanager
 def _trusting(certificate: str | None) -> Iterator[None]:
     """Processes started within trust it."""
+    if certificate is None:
+        yield
+        return
     before = os.environ.get(_CERTIFICATES)
-    if certificate is not None:
-        os.environ[_CERTIFICATES] = certificate
-    yield
-    if certificate is not None:
-        os.environ.pop(_CERTIFICATES)
+    os.environ[_CERTIFICATES] = certificate
+    try:
+        yield
+    finally:
+        del os.environ[_CERTIFICATES]
         if before is not None:
             os.environ[_CERTIFICATES] = before
