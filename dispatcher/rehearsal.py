@@ -7,7 +7,6 @@ leashes, so that nothing outlives the process that opened the rehearsal.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import urllib.error
@@ -26,7 +25,6 @@ from dispatcher.settings import Settings
 
 TOKEN = "sandbox-token"  # noqa: S105 - opens nothing but a sandbox
 APP_SECRET = "sandbox-secret"  # noqa: S105 - signs nothing but a sandbox's webhooks
-APP_SECRET_VARIABLE = "SANDBOX_APP_SECRET"  # noqa: S105 - a name
 WEBHOOKS_PATH = "/webhooks/whatsapp"
 _CALL_TIMEOUT_S = 30
 _LOOK_EVERY_S = 0.02
@@ -91,11 +89,10 @@ class Rehearsal:
     workers: Sequence[Leash]
 
 
-def believing_sandbox(settings: Settings) -> Settings:
-    """Settings that take a sandbox's webhooks for Meta's, for this process and its children."""
-    os.environ.setdefault(APP_SECRET_VARIABLE, APP_SECRET)
-    secrets = settings.webhook_secrets | {f"env:{APP_SECRET_VARIABLE}"}
-    return settings.model_copy(update={"webhook_secrets": secrets})
+def believing_sandbox(settings: Settings, folder: Path) -> Settings:
+    """Settings that take a sandbox's webhooks for Meta's; folder: where the secret they share is kept."""
+    secret = _private(folder / "sandbox-app-secret", APP_SECRET)
+    return settings.model_copy(update={"webhook_secrets": settings.webhook_secrets | {f"file:{secret}"}})
 
 
 @contextmanager
@@ -113,15 +110,13 @@ def rehearsal(
         simulator, url = start_sandbox(world, port=0)
         stack.enter_context(simulator)
         sandbox = Sandbox(url)
-        token = home / "token"
-        token.touch(mode=0o600)
-        token.write_text(TOKEN)
+        token = _private(home / "token", TOKEN)
         found = Settings.load(
             database_url=servers.database_url, redis_url=servers.redis_url, graph_url=sandbox.url, **settings
         )
         roles = [*["lanes"] * lanes, "upkeep"]
         if webhooks:
-            found = believing_sandbox(found)
+            found = believing_sandbox(found, home)
             roles.append("intake")
         workers = [start_workers(found, role, 1) for role in roles]
         stack.callback(stop_all, workers)
@@ -130,6 +125,14 @@ def rehearsal(
             stack.enter_context(api)
             sandbox.reports_to(api_url)
         yield Rehearsal(home, servers, found, sandbox, f"file:{token}", workers)
+
+
+def _private(path: Path, text: str) -> Path:
+    """A file that only this user can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
 
 
 def _folder(stack: ExitStack) -> Path:

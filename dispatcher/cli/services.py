@@ -101,7 +101,9 @@ def up(
         if with_sandbox:
             simulator, sandbox_url = start_sandbox(_world(world), sandbox_port)
             running.enter_context(simulator)
-            found = believing_sandbox(found.model_copy(update={"graph_url": sandbox_url}))
+            found = believing_sandbox(
+                found.model_copy(update={"graph_url": sandbox_url}), data_dir_of(settings)
+            )
         workers = running.enter_context(start_workers(found, Role.ALL, processes))
         api = _Api(found, port) if with_api else None
         if api is not None:

@@ -22,6 +22,8 @@ class DueLane:
 
     lane_id: LaneId
     generation: int
+    is_overdue: bool = False
+    """Whether it has been due for longer than a worker that has taken it needs to begin."""
 
 
 @dataclass(frozen=True, slots=True)

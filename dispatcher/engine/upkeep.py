@@ -40,7 +40,7 @@ class Upkeep:
         """Wake lanes that are due: long waits that are over, and wake-ups that were lost. Returns how many."""
         due = await self.turns.due_lanes()
         for lane in due:
-            await self.jobs.wake(lane, is_idle=True)
+            await self.jobs.wake(lane, is_idle=lane.is_overdue)
         return len(due)
 
     async def refresh(self) -> None:

@@ -193,7 +193,7 @@ class LedgerTurns:
     async def due_lanes(self) -> Sequence[DueLane]:
         """Lanes whose time has come."""
         rows = await self._db.fetch(SQL["due_lanes"])
-        return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
+        return [DueLane(LaneId(row["id"]), row["generation"], row["is_overdue"]) for row in rows]
 
     async def senders_of_pool(self, pool: PoolKey) -> Sequence[Sender]:
         """All senders that share a quota pool."""

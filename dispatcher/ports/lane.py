@@ -288,6 +288,6 @@ class Jobs(Protocol):
     async def wake(self, lane: DueLane, at: datetime | None = None, *, is_idle: bool = False) -> None:
         """Have the lane's turn run at the given time, or as soon as possible; never later than already planned.
 
-        is_idle: the ledger knows of no turn of the lane, so whatever still keeps its job back is a dead worker's.
+        is_idle: the lane has been due for seconds without a turn, so whatever keeps its job back is a dead worker's.
         """
         ...

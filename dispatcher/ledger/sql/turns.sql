@@ -296,7 +296,8 @@ SELECT reaped, unsure FROM counted
 -- name: due_lanes
 -- Lanes whose time has come and that no turn holds. Those of a cancelled campaign, too: people whom a dying turn
 -- gave back after the order are dropped by the next one.
-SELECT l.id, l.generation
+-- Overdue: a worker opens the turn of a job that it has taken within milliseconds; after seconds it must be dead.
+SELECT l.id, l.generation, l.next_at < ledger_now() - interval '3 seconds' AS is_overdue
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id
 WHERE c.state IN ('running', 'cancelled') AND l.turn_id IS NULL AND l.next_at <= ledger_now()
