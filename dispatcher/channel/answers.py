@@ -42,14 +42,16 @@ def read_answer(answer: HttpAnswer) -> Posted:
 
 
 def _accepted(body: dict[str, Any]) -> Posted | None:
-    match body:
-        case {"messages": [{"id": str(wamid), **rest}, *_]} if wamid:
-            status = rest.get("message_status")
-            return Posted(
-                PostedKind.ACCEPTED, wamid=wamid, status=None if status in (None, "accepted") else str(status)
-            )
-        case _:
-            return None
+    # why not a match: with `**rest` it copies the message, and there is one answer per post.
+    messages = body.get("messages")
+    message = messages[0] if isinstance(messages, list) and messages else None
+    if not isinstance(message, dict):
+        return None
+    wamid = message.get("id")
+    if not isinstance(wamid, str) or not wamid:
+        return None
+    status = message.get("message_status")
+    return Posted(PostedKind.ACCEPTED, wamid, None if status in (None, "accepted") else str(status))
 
 
 def _detail(error: dict[str, Any]) -> str:
