@@ -39,8 +39,7 @@ class Upkeep:
     async def sweep(self) -> int:
         """Wake lanes that are due: long waits that are over, and wake-ups that were lost. Returns how many."""
         due = await self.turns.due_lanes()
-        for lane in due:
-            await self.jobs.wake(lane, is_idle=lane.is_overdue)
+        await self.jobs.wake_due(due)
         return len(due)
 
     async def refresh(self) -> None:

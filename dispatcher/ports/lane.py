@@ -285,9 +285,13 @@ class Witness(Protocol):
 class Jobs(Protocol):
     """Wake-ups. They carry no truth: a lost one is found again by upkeep."""
 
-    async def wake(self, lane: DueLane, at: datetime | None = None, *, is_idle: bool = False) -> None:
-        """Have the lane's turn run at the given time, or as soon as possible; never later than already planned.
+    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
+        """Have the lane's turn run at the given time, or as soon as possible; never later than already planned."""
+        ...
 
-        is_idle: the lane has been due for seconds without a turn, so whatever keeps its job back is a dead worker's.
+    async def wake_due(self, lanes: Sequence[DueLane]) -> None:
+        """Wake lanes that are due, for whatever reason they are not running yet; cheap where they are queued.
+
+        What keeps back a lane that is overdue is a dead worker's, and is taken away.
         """
         ...

@@ -6,6 +6,7 @@ Redis is away, is made again by upkeep.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from arq.connections import ArqRedis
@@ -40,12 +41,12 @@ class ArqJobs:
         self.queue = f"{LANES_QUEUE}:{namespace}"
         self._prefix = namespace
 
-    async def wake(self, lane: DueLane, at: datetime | None = None, *, is_idle: bool = False) -> None:
+    async def wake(self, lane: DueLane, at: datetime | None = None) -> None:
         """Queue the lane's turn; one that is queued for later is brought forward."""
         now = self._clock.now()
         if at is not None and at - now > FARTHEST:
             return
-        name = f"{self._prefix}:{job_id(lane)}"
+        name = self._name(lane)
         due = max(at, now) if at is not None else now
         try:
             queued = await self._redis.enqueue_job(
@@ -57,19 +58,42 @@ class ArqJobs:
             )
             if queued is None and await self._redis.exists(job_key_prefix + name):
                 await self._redis.zadd(self.queue, {name: int(due.timestamp() * 1000)}, xx=True, lt=True)
-                if is_idle:
-                    await self._shorten_mark(in_progress_key_prefix + name)
         except (RedisError, OSError):
             # why nothing more is done: the ledger says when the lane is due, and upkeep looks there.
             return
 
-    async def _shorten_mark(self, mark: str) -> None:
-        """Have arq's mark of a job that somebody has taken lapse soon.
+    async def wake_due(self, lanes: Sequence[DueLane]) -> None:
+        """Queue the turns of lanes that are due and are not queued; one question for all of them."""
+        if not lanes:
+            return
+        now_ms = self._clock.now().timestamp() * 1000
+        names = [self._name(lane) for lane in lanes]
+        try:
+            planned = await self._redis.zmscore(self.queue, names)
+            late = [name for name, lane in zip(names, lanes, strict=True) if lane.is_overdue]
+            await self._shorten_marks(late)
+        except (RedisError, OSError):
+            return
+        for lane, at_ms in zip(lanes, planned, strict=True):
+            if at_ms is None or at_ms > now_ms:
+                await self.wake(lane)
+
+    async def _shorten_marks(self, names: Sequence[str]) -> None:
+        """Have arq's marks of jobs that somebody has taken lapse soon.
 
         A worker that was killed just before its turn began, or just after it ended, leaves its mark for minutes, and no
         reaping frees the lane. Should the worker be alive all the same, another one finds the lane taken, in the ledger.
         """
-        if (
-            await self._redis.pttl(mark) > MARK_MS
-        ):  # why asked: to shorten it again and again would prolong it
-            await self._redis.pexpire(mark, MARK_MS)
+        if not names:
+            return
+        marks = [in_progress_key_prefix + name for name in names]
+        async with self._redis.pipeline(transaction=False) as asked:
+            for mark in marks:
+                asked.pttl(mark)
+            left_ms = await asked.execute()
+        for mark, ms in zip(marks, left_ms, strict=True):
+            if ms > MARK_MS:  # why asked: to shorten it again and again would prolong it
+                await self._redis.pexpire(mark, MARK_MS)
+
+    def _name(self, lane: DueLane) -> str:
+        return f"{self._prefix}:{job_id(lane)}"

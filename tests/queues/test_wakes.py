@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -57,10 +58,13 @@ async def test_the_mark_of_a_worker_that_died_without_a_turn_lapses_soon(
     await redis.psetex(mark, 130_000, b"1")
     await jobs.wake(LANE)
     assert await redis.pttl(mark) > 100_000, "perhaps its turn is running"
-    await jobs.wake(LANE, is_idle=True)
+    await jobs.wake_due([LANE])
+    assert await redis.pttl(mark) > 100_000, "it may only just have been taken"
+    overdue = replace(LANE, is_overdue=True)
+    await jobs.wake_due([overdue])
     assert 0 < await redis.pttl(mark) <= MARK_MS
     await redis.pexpire(mark, 500)
-    await jobs.wake(LANE, is_idle=True)
+    await jobs.wake_due([overdue])
     assert await redis.pttl(mark) <= 500, "and is not prolonged by looking again"
 
 
@@ -75,6 +79,19 @@ async def test_a_wake_up_is_brought_forward_and_never_put_off(redis: ArqRedis, j
     assert at < now.timestamp() + 5
 
 
+async def test_due_lanes_are_queued_where_they_are_not_and_brought_forward(
+    redis: ArqRedis, jobs: ArqJobs
+) -> None:
+    now = SystemClock().now()
+    missing, waiting, there = (DueLane(LaneId(n), 0) for n in (1, 2, 3))
+    await jobs.wake(waiting, now + 30 * SECOND)
+    await jobs.wake(there)
+    await jobs.wake_due([missing, waiting, there])
+    times = await queued(redis, jobs)
+    assert sorted(times) == [f"test:lane:{n}:0" for n in (1, 2, 3)]
+    assert max(times.values()) < now.timestamp() + 5
+
+
 async def test_long_waits_are_left_to_the_ledger(redis: ArqRedis, jobs: ArqJobs) -> None:
     await jobs.wake(LANE, SystemClock().now() + FARTHEST + SECOND)
     assert await queued(redis, jobs) == {}
@@ -82,7 +99,9 @@ async def test_long_waits_are_left_to_the_ledger(redis: ArqRedis, jobs: ArqJobs)
 
 async def test_a_redis_that_is_away_loses_a_wake_up_and_nothing_else() -> None:
     client = ArqRedis.from_url("unix:///nowhere/redis.sock")
-    await ArqJobs(client, SystemClock(), namespace="test").wake(LANE)
+    jobs = ArqJobs(client, SystemClock(), namespace="test")
+    await jobs.wake(LANE)
+    await jobs.wake_due([LANE])
     await client.aclose(close_connection_pool=True)
 
 
