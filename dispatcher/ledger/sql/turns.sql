@@ -305,9 +305,12 @@ ORDER BY c.priority DESC, l.next_at
 
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
-SELECT sender_id, person_key, posted_at AS at
-FROM messages
-WHERE sender_id = ANY ($1::bigint[]) AND posted_at > $2
+-- By way of the campaigns that were alive since then, so that each pool reads its own.
+SELECT m.sender_id, m.person_key, m.posted_at AS at
+FROM lanes l
+JOIN campaigns c ON c.id = l.campaign_id AND (c.finished_at IS NULL OR c.finished_at > $2) AND c.started_at IS NOT NULL
+JOIN messages m ON m.campaign_id = l.campaign_id AND m.sender_id = l.sender_id AND m.posted_at > $2
+WHERE l.sender_id = ANY ($1::bigint[])
 UNION ALL
 SELECT m.sender_id, m.person_key, ledger_now()
 FROM lanes l
