@@ -34,6 +34,7 @@ from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
+from dispatcher.engine.posting import Posting
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
@@ -247,7 +248,7 @@ async def _wire(
             claim_most=settings.claim_most,
             grant_most=settings.grant_most,
         ),
-        in_flight=asyncio.Semaphore(settings.in_flight),
+        posting=Posting(settings.in_flight),
         stopping=asyncio.Event(),
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )

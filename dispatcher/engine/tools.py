@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dispatcher.domain.pacing import Policy
+from dispatcher.engine.posting import Posting
 from dispatcher.ports import (
     CampaignBook,
     Channel,
@@ -53,7 +54,7 @@ class LaneTools:
     telemetry: Telemetry
     policy: Policy
     settings: LaneSettings
-    in_flight: asyncio.Semaphore
+    posting: Posting
     """Posts that the whole process may have on the wire at once."""
     stopping: asyncio.Event
     """Set when the process is asked to stop: finish what is in flight, claim no more."""

@@ -66,6 +66,14 @@ class Turn:
         self._over = asyncio.Event()
         self._is_halted = False
         self._posts: set[asyncio.Task[None]] = set()
+        """Tasks that have a post of this turn on the wire."""
+        self._queued = 0
+        """Posts that wait for a slot."""
+        self._all_started = asyncio.Event()
+        self._unfinished = 0
+        """Posts that wait for a slot or for their answer."""
+        self._all_finished = asyncio.Event()
+        self._all_finished.set()
         self._settler = Settler(opened, turn_pass, tools.turns, tools.limits, tools.telemetry)
         self._ungranted: set[MessageId] = set()
         self._granted: dict[MessageId, Granted] = {}
@@ -116,8 +124,10 @@ class Turn:
 
     async def _finish(self, helpers: Sequence[asyncio.Task[None]]) -> Next | None:
         self._over.set()
-        if self._posts:
-            await asyncio.wait(self._posts)
+        if self._is_halted:
+            # why: the slots may be taken by other turns for long; without theirs these are given back at once.
+            self._forget(self.tools.posting.withdraw(self._run_post))
+        await self._all_finished.wait()
         self._done.set()
         self._settler.hurry()
         await asyncio.gather(*helpers)
@@ -192,7 +202,10 @@ class Turn:
         self._granted.update((granted.message_id, granted) for granted in grant.go)
         self._ungranted.difference_update(self._granted)
         for granted in grant.go:
-            await self._post_soon(by_id.pop(granted.message_id), grant.granted_at)
+            self._post_soon(by_id.pop(granted.message_id), grant.granted_at)
+        if self._queued:
+            # why: no more is granted than can be posted, so that a crash leaves little in doubt.
+            await self._all_started.wait()
         for wait in grant.waits:
             del by_id[wait.message_id]
             self._ungranted.discard(wait.message_id)
@@ -214,15 +227,36 @@ class Turn:
 
     # post
 
-    async def _post_soon(self, ready: _Ready, granted_at: datetime | None) -> None:
-        await self.tools.in_flight.acquire()
-        post = asyncio.create_task(self._post(ready, granted_at))
-        self._posts.add(post)
-        post.add_done_callback(self._posted)
+    def _post_soon(self, ready: _Ready, granted_at: datetime | None) -> None:
+        self._queued += 1
+        self._all_started.clear()
+        self._unfinished += 1
+        self._all_finished.clear()
+        self.tools.posting.submit(self._run_post, ready, granted_at)
 
-    def _posted(self, post: asyncio.Task[None]) -> None:
-        self.tools.in_flight.release()
-        self._posts.discard(post)
+    async def _run_post(self, ready: _Ready, granted_at: datetime | None) -> None:
+        self._queued -= 1
+        if not self._queued:
+            self._all_started.set()
+        task = asyncio.current_task()
+        assert task is not None
+        self._posts.add(task)
+        try:
+            await self._post(ready, granted_at)
+        finally:
+            self._posts.discard(task)
+            self._unfinished -= 1
+            if not self._unfinished:
+                self._all_finished.set()
+
+    def _forget(self, withdrawn: int) -> None:
+        """These will not be posted."""
+        self._queued -= withdrawn
+        self._unfinished -= withdrawn
+        if not self._queued:
+            self._all_started.set()
+        if not self._unfinished:
+            self._all_finished.set()
 
     async def _post(self, ready: _Ready, granted_at: datetime | None) -> None:
         message = ready.message

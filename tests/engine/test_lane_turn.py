@@ -17,6 +17,7 @@ from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.ids import LaneId
 from dispatcher.domain.sender import SenderStatus
 from dispatcher.engine.lane import run_turn
+from dispatcher.engine.posting import Posting
 from dispatcher.engine.rebuild import open_pass
 from dispatcher.engine.tools import LaneTools
 
@@ -109,7 +110,7 @@ async def test_a_turn_asked_to_stop_in_the_middle_of_a_batch_leaves_nothing_unsu
     await world.a_sender()
     campaign = await world.a_campaign(people=200)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, in_flight=asyncio.Semaphore(10), claim_most=50)
+    tools = tools_of(world, channel=channel, posting=Posting(10), claim_most=50)
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await channel.brake.reached.wait()
     tools.stopping.set()
@@ -131,7 +132,7 @@ async def test_a_turn_that_is_broken_off_leaves_in_doubt_only_what_is_on_the_wir
     await world.a_sender()
     campaign = await world.a_campaign(people=100 if moment == "while it grants" else 10)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, in_flight=asyncio.Semaphore(10))
+    tools = tools_of(world, channel=channel, posting=Posting(10))
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await wait_until(lambda: channel.brake.waiting == 10, description="ten posts on the wire")
     if moment == "while it waits for its posts":
@@ -180,7 +181,7 @@ async def test_a_reaped_turn_posts_nothing_more(world: World) -> None:
     await world.a_sender()
     campaign = await world.a_campaign(people=30)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, in_flight=asyncio.Semaphore(5))
+    tools = tools_of(world, channel=channel, posting=Posting(5))
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await wait_until(lambda: channel.brake.waiting == 5, description="five posts on the wire")
     await run_out(world, await world.lane_of(campaign))
