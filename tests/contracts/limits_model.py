@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 MESSAGE = 1_000_000
 STEP, INCIDENT, TAU = 5_000, 2_000, 10_000
-GRACE, CONTENT_GRACE, OUTRANKED = 3_000, 250, 20
+GRACE, CONTENT_GRACE, SLICE, OUTRANKED = 3_000, 250, 50, 20
 
 
 def ceil_div(amount: int, by: int) -> int:
@@ -212,11 +212,11 @@ class LimitsModel:
         granted = len(answer.go)
         ready = [now + max(0, ceil_div(floor + n * MESSAGE - s.level, rate)) for n in range(s.burst + 1)]
         if short == "rate":
-            worthwhile = min(len(asks) - granted, rate * 20 // MESSAGE, s.burst - reserve)
+            worthwhile = min(len(asks) - granted, rate * SLICE // MESSAGE, s.burst - reserve)
             answer.hold = ("rate", ready[max(1, worthwhile)])
         elif short == "fair_share":
             behind = mine + (granted + 1 - quantum) * step - least
-            answer.hold = ("fair_share", now + max(20, ceil_div(ceil_div(behind, pace) * MESSAGE, rate)))
+            answer.hold = ("fair_share", now + max(SLICE, ceil_div(ceil_div(behind, pace) * MESSAGE, rate)))
         elif tier_full:
             assert self.tier
             token_back = sorted(tokens.values())[len(tokens) - self.tier]
