@@ -102,9 +102,9 @@ def report_shape(report: CampaignReport) -> Shape:
 
 
 def accepted_per_s(report: CampaignReport) -> float | None:
-    """How fast it went, from the first post to the last; None while that is no length of time."""
+    """How fast it went, from the first post to the last; None where that is too short to tell."""
     seconds = report.posting_time.total_seconds() if report.posting_time else 0.0
-    return round(report.view.counts.accepted / seconds, 1) if seconds else None
+    return round(report.view.counts.accepted / seconds, 1) if seconds >= 1 else None
 
 
 def import_shape(report: ImportReport) -> Shape:
