@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import BadValue, Conflict
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.message import GIVEN_UP, MessageState
@@ -57,7 +58,7 @@ class Unsure:
     async def release(self, campaign_id: CampaignId, messages: Sequence[MessageId] | None) -> int:
         """Have them posted again, though they may have arrived. Returns how many. Raises NotFound, Conflict."""
         campaign = await self.campaigns.find(campaign_id)
-        if campaign.state == "cancelled":
+        if campaign.state is CampaignState.CANCELLED:
             raise Conflict(
                 f"campaign {campaign_id} is cancelled; nothing was released",
                 hint="`dispatch unsure settle` ends its unsure messages",
