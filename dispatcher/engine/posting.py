@@ -1,7 +1,8 @@
 """Posts on the wire, of all turns of one process: at most so many, in the order in which they were asked for.
 
 A task posts one message after the other as long as there are any, so a message costs no task and no lock of its own;
-with both, a seventh of a worker's time went there (py-spy); without, its share is 15 % to 30 % smaller (three interleaved pairs).
+with both, a seventh of a worker's time went there (py-spy); without, a worker's time per message,
+against the bare client's beside it, was 13 % to 28 % less (three interleaved pairs).
 """
 
 from __future__ import annotations
