@@ -201,6 +201,12 @@ class LedgerTurns:
         rows = await self._db.fetch(SQL["senders_of_pool"], portfolio, sender_id)
         return [sender_of(row) for row in rows]
 
+    async def turns_with_claims(self, pool: PoolKey) -> Sequence[TurnId]:
+        """Turns of a pool that have messages in their hands."""
+        senders = [sender.id for sender in await self.senders_of_pool(pool)]
+        rows = await self._db.fetch(SQL["turns_with_claims"], senders)
+        return [TurnId(row["turn_id"]) for row in rows]
+
     async def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
         """Everybody to whom something may have been handed over since then."""
         senders = [sender.id for sender in await self.senders_of_pool(pool)]
@@ -209,7 +215,8 @@ class LedgerTurns:
             async for row in connection.cursor(
                 SQL["reached_of_pool"], senders, since, prefetch=REACHED_CHUNK
             ):
-                chunk.append(Reached(SenderId(row["sender_id"]), PersonKey(row["person_key"]), row["at"]))
+                sender_id, key, at, turn_id = row
+                chunk.append(Reached(SenderId(sender_id), PersonKey(key), at, turn_id))
                 if len(chunk) == REACHED_CHUNK:
                     yield chunk
                     chunk = []

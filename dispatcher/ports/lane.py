@@ -83,6 +83,10 @@ class Turns(Protocol):
         """Lanes whose time has come and that no turn holds."""
         ...
 
+    async def turns_with_claims(self, pool: PoolKey) -> Sequence[TurnId]:
+        """Turns of a pool that have messages in their hands."""
+        ...
+
     def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
         """Everybody to whom something was, or may have been, handed over since then; in chunks."""
         ...
@@ -191,6 +195,10 @@ class Limits(Protocol):
         force: rebuild although nothing seems missing, after a fail-over that may have lost the last writes.
         Raises EpochLost when the memory is lost once more while it runs: call it again, with a new `reached`.
         """
+        ...
+
+    async def strangers(self, pool: PoolKey, turns: Sequence[TurnId]) -> frozenset[TurnId]:
+        """Which of these turns were not opened in the pool's present memory, so that it does not know their grants."""
         ...
 
     async def usage(self, sender: SenderLimits) -> Usage:

@@ -306,16 +306,20 @@ ORDER BY c.priority DESC, l.next_at
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
 -- By way of the campaigns that were alive since then, so that each pool reads its own.
-SELECT m.sender_id, m.person_key, m.posted_at AS at
+SELECT m.sender_id, m.person_key, m.posted_at AS at, NULL::bigint AS turn_id
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id AND (c.finished_at IS NULL OR c.finished_at > $2) AND c.started_at IS NOT NULL
 JOIN messages m ON m.campaign_id = l.campaign_id AND m.sender_id = l.sender_id AND m.posted_at > $2
 WHERE l.sender_id = ANY ($1::bigint[])
 UNION ALL
-SELECT m.sender_id, m.person_key, ledger_now()
+SELECT m.sender_id, m.person_key, ledger_now(), l.turn_id
 FROM lanes l
 JOIN messages m ON m.campaign_id = l.campaign_id AND m.claim_id = l.turn_id AND m.state = 'claimed'
 WHERE l.sender_id = ANY ($1::bigint[]) AND l.turn_id IS NOT NULL AND l.claimed > 0
+
+-- name: turns_with_claims
+-- Turns of these senders that have messages in their hands.
+SELECT turn_id FROM lanes WHERE sender_id = ANY ($1::bigint[]) AND turn_id IS NOT NULL AND claimed > 0
 
 -- name: senders_of_pool
 -- A pool is a portfolio ($1) or a sender that belongs to none ($2).
