@@ -34,8 +34,10 @@ from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
+from dispatcher.engine.leases import Leases
 from dispatcher.engine.posting import Posting
 from dispatcher.engine.senders import Senders
+from dispatcher.engine.settling import Settling
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.upkeep import Upkeep
@@ -249,6 +251,8 @@ async def _wire(
             grant_most=settings.grant_most,
         ),
         posting=Posting(settings.in_flight),
+        settling=Settling(turns, limits, events),
+        leases=Leases(turns, clock, timedelta(seconds=settings.lease_s)),
         stopping=asyncio.Event(),
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )

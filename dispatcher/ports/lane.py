@@ -16,7 +16,7 @@ from dispatcher.domain.message import ClaimedMessage, Outcome
 from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
-from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped
+from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped, Taken
 from dispatcher.domain.verdict import Verdict
 
 
@@ -44,14 +44,23 @@ class Turns(Protocol):
         """
         ...
 
-    async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
-        """Prolong the lease and learn what the campaign's owner wants. Raises LeaseLost when the turn was reaped."""
+    async def heartbeat(
+        self, held: Sequence[tuple[LaneId, TurnId]], lease: timedelta
+    ) -> Mapping[TurnId, CampaignState]:
+        """Prolong leases and learn what the campaigns' owners want. Turns that were reaped are left out."""
         ...
 
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages to this turn, oldest first; people on the suppression list leave here.
 
         Raises LeaseLost when the turn was reaped. Empty when nothing is free to be claimed now.
+        """
+        ...
+
+    async def settle_accepted(self, taken: Sequence[Taken]) -> int:
+        """Write, for any number of turns, which messages Meta took, and count them, in one transaction.
+
+        Each turn at most once. Returns how many were still theirs to write.
         """
         ...
 
@@ -233,8 +242,12 @@ class Channel(Protocol):
 class Telemetry(Protocol):
     """Events worth a metric or a line in the log; one method each."""
 
+    def accepted(self, messages: int) -> None:
+        """Meta took so many posts, with nothing more to say, and the ledger knows it."""
+        ...
+
     def posted(self, kind: PostedKind, verdict: Verdict | None) -> None:
-        """One post was answered, or not."""
+        """One post was answered in any other way, or not at all."""
         ...
 
     def settled(self, outcomes: Sequence[Outcome]) -> None:
