@@ -31,6 +31,11 @@ from dispatcher.ports import Clock
 MOST_ASKS = 500
 """People in one sub-batch: about 2 ms of the server's time, in which it serves nobody else."""
 
+STOPPED_FOR = timedelta(minutes=5)
+"""A turn lasts a minute at most, and gives back or asks for all that it has claimed by then."""
+MOST_STOPPED = 1_000
+"""People per call."""
+
 
 class RedisLimits:
     """Limits shared by all processes that use the same Redis and namespace.
@@ -186,6 +191,15 @@ class RedisLimits:
     ) -> None:
         """After Meta's 131056: nothing goes from this sender to this person before `until`, at most seven days hence."""
         await self._scripts.back_off_pair(self._keys(pool), sender_id, person, ms_until(until, self._now()))
+
+    async def stop_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """Grant no campaign's message to these people for `STOPPED_FOR`, from the next grant on; replies are not stopped.
+
+        For what turns had claimed before the ledger knew: longer than any turn keeps a message before it asks.
+        """
+        for start in range(0, len(people), MOST_STOPPED):
+            some = people[start : start + MOST_STOPPED]
+            await self._scripts.stop_people(self._keys(pool), some, in_ms(STOPPED_FOR))
 
     async def rebuild(
         self,

@@ -1,0 +1,73 @@
+"""Who is who, in the ledger; the rules are in `domain/identity.py`, the statements in `sql/identities.sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dispatcher.domain.conversation import Linked
+from dispatcher.domain.identity import Acquaintances, Identity, Known, Merge, Met, Sighting
+from dispatcher.domain.ids import PersonKey
+from dispatcher.ledger.database import Session
+from dispatcher.ledger.queries import load
+
+SQL = load("identities")
+
+
+class LedgerIdentities:
+    """Part of the port `PeopleBook` on PostgreSQL."""
+
+    def __init__(self, session: Session) -> None:
+        self._db = session
+
+    async def meet(self, sightings: Sequence[Sighting]) -> Met:
+        """Who each of them is, in the order given, and who turned out to be one person.
+
+        Until the transaction ends, nobody else decides about any of these ids.
+        """
+        ids = sorted({id_ for seen in sightings for id_ in _ids_of(seen)})
+        await self._db.execute(SQL["lock"], ids)
+        rows = await self._db.fetch(SQL["known"], ids)
+        acquaintances = Acquaintances(
+            {
+                row["id"]: Identity(row["person_key"], row["person"], row["linked_at"], row["until"])
+                for row in rows
+            }
+        )
+        in_order = sorted(range(len(sightings)), key=lambda place: sightings[place].at)
+        met = {place: acquaintances.meet(sightings[place]) for place in in_order}
+        await self._write(acquaintances)
+        # why once more: an early one of the batch may have been met under a key that a later one showed to be another's.
+        became = {merge.former: merge for merge in acquaintances.merges if merge.until is None}
+        return Met([_now(met[place], became) for place in range(len(sightings))], acquaintances.merges)
+
+    async def canonical(self, ids: Sequence[str]) -> Mapping[str, Known]:
+        """For keys and user ids as an operator gives them: the person each stands for."""
+        rows = await self._db.fetch(SQL["canonical"], ids)
+        return {row["id"]: Known(PersonKey(row["person_key"]), row["person"]) for row in rows}
+
+    async def of_person(self, key: PersonKey) -> Sequence[Linked]:
+        """Every other id of a person."""
+        return [Linked(**row) for row in await self._db.fetch(SQL["of_person"], key)]
+
+    async def _write(self, acquaintances: Acquaintances) -> None:
+        for merge in acquaintances.merges:
+            await self._db.execute(
+                SQL["repoint"], merge.former, merge.key, merge.until, merge.person, merge.at
+            )
+        if acquaintances.met:
+            columns = zip(
+                *((id_, i.key, i.person, i.linked_at, i.until) for id_, i in acquaintances.met.items()),
+                strict=True,
+            )
+            await self._db.execute(SQL["learn"], *map(list, columns))
+
+
+def _ids_of(seen: Sighting) -> Sequence[str]:
+    return [*seen.user_ids, *(key for key in (seen.key, seen.moved_to) if key is not None)]
+
+
+def _now(who: Known, became: Mapping[PersonKey, Merge]) -> Known:
+    while who.key in became:
+        merge = became[who.key]
+        who = Known(merge.key, merge.person)
+    return who
