@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from dispatcher.domain.conversation import Linked
 from dispatcher.domain.identity import Acquaintances, Identity, Known, Merge, Met, Sighting
@@ -36,9 +37,9 @@ class LedgerIdentities:
         in_order = sorted(range(len(sightings)), key=lambda place: sightings[place].at)
         met = {place: acquaintances.meet(sightings[place]) for place in in_order}
         await self._write(acquaintances)
-        # why once more: an early one of the batch may have been met under a key that a later one showed to be another's.
-        became = {merge.former: merge for merge in acquaintances.merges if merge.until is None}
-        return Met([_now(met[place], became) for place in range(len(sightings))], acquaintances.merges)
+        # why once more: one that was met early may have turned out to be another's with a later sighting of the batch.
+        known = [_after(acquaintances.merges, met[place], seen.at) for place, seen in enumerate(sightings)]
+        return Met(known, acquaintances.merges)
 
     async def canonical(self, ids: Sequence[str]) -> Mapping[str, Known]:
         """For keys and user ids as an operator gives them: the person each stands for."""
@@ -66,8 +67,8 @@ def _ids_of(seen: Sighting) -> Sequence[str]:
     return [*seen.user_ids, *(key for key in (seen.key, seen.moved_to) if key is not None)]
 
 
-def _now(who: Known, became: Mapping[PersonKey, Merge]) -> Known:
-    while who.key in became:
-        merge = became[who.key]
-        who = Known(merge.key, merge.person)
+def _after(merges: Sequence[Merge], who: Known, at: datetime) -> Known:
+    for merge in merges:
+        if who.key == merge.former and (merge.until is None or at <= merge.until):
+            who = Known(merge.key, merge.person)
     return who

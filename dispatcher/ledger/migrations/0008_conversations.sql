@@ -15,7 +15,8 @@ CREATE TABLE conversations (
     last_inbound_at timestamptz,
     last_inbound_wamid text,
     free_entry_at timestamptz,
-    seen_at timestamptz NOT NULL DEFAULT '-infinity',
+    named_at timestamptz,
+    identified_at timestamptz,
     started_at timestamptz NOT NULL DEFAULT ledger_now(),
     merged_into bigint REFERENCES conversations,
     UNIQUE (sender_id, person_key)
@@ -24,11 +25,19 @@ COMMENT ON COLUMN conversations.person IS 'E.164 with the plus sign; NULL where 
 COMMENT ON COLUMN conversations.window_ends_at IS 'until then free-form replies are allowed; only ever moves up';
 COMMENT ON COLUMN conversations.last_inbound_at IS 'when the person last wrote; notices, edits and calls are not counted';
 COMMENT ON COLUMN conversations.free_entry_at IS 'when the person last came by an ad or a Page''s button';
-COMMENT ON COLUMN conversations.seen_at IS 'of the latest news of any kind, by which name, number and user id were told';
+COMMENT ON COLUMN conversations.named_at IS 'of the latest news that gave a name';
+COMMENT ON COLUMN conversations.identified_at IS 'of the latest news that gave a user id';
 COMMENT ON COLUMN conversations.merged_into IS
     'this was found to be another conversation''s person; the row stays for whatever refers to it, under a key of its own';
 CREATE INDEX conversations_heard ON conversations (last_inbound_at DESC NULLS LAST) WHERE merged_into IS NULL;
 CREATE INDEX conversations_person ON conversations (person_key);
+
+-- Of two values, each told at a time, the later one; at one moment the greater, so that the order of asking does not matter.
+CREATE FUNCTION latest(one text, one_at timestamptz, other text, other_at timestamptz, OUT value text, OUT at timestamptz)
+LANGUAGE sql IMMUTABLE
+RETURN CASE
+    WHEN other_at IS NULL OR (one_at IS NOT NULL AND (one_at, one) >= (other_at, other)) THEN (one, one_at)
+    ELSE (other, other_at) END;
 
 ALTER TABLE inbound ADD COLUMN conversation_id bigint REFERENCES conversations;
 COMMENT ON COLUMN inbound.conversation_id IS 'NULL: it came in before there were conversations';

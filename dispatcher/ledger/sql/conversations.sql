@@ -16,38 +16,33 @@ WITH news AS (
 ), gist AS (
     SELECT sender_id, person_key,
         (array_agg(person ORDER BY at DESC) FILTER (WHERE person IS NOT NULL))[1] AS person,
-        (array_agg(user_id ORDER BY at DESC, user_id) FILTER (WHERE user_id IS NOT NULL))[1] AS user_id,
-        (array_agg(name ORDER BY at DESC, name) FILTER (WHERE name IS NOT NULL))[1] AS name,
+        (array_agg(user_id ORDER BY at DESC, user_id DESC) FILTER (WHERE user_id IS NOT NULL))[1] AS user_id,
+        (array_agg(name ORDER BY at DESC, name DESC) FILTER (WHERE name IS NOT NULL))[1] AS name,
         coalesce(max(window_ends_at), '-infinity') AS window_ends_at,
         max(at) FILTER (WHERE wamid IS NOT NULL AND window_ends_at IS NOT NULL) AS last_inbound_at,
         (array_agg(wamid ORDER BY at DESC, wamid DESC)
             FILTER (WHERE wamid IS NOT NULL AND window_ends_at IS NOT NULL))[1] AS last_inbound_wamid,
-        max(free_entry_at) AS free_entry_at, max(at) AS seen_at, min(at) AS started_at
+        max(free_entry_at) AS free_entry_at, min(at) AS started_at,
+        max(at) FILTER (WHERE name IS NOT NULL) AS named_at,
+        max(at) FILTER (WHERE user_id IS NOT NULL) AS identified_at
     FROM news
     GROUP BY sender_id, person_key
 ), kept AS (
-    INSERT INTO conversations AS c (sender_id, person_key, person, user_id, name, window_ends_at, last_inbound_at,
-        last_inbound_wamid, free_entry_at, seen_at, started_at)
-    SELECT sender_id, person_key, person, user_id, name, window_ends_at, last_inbound_at, last_inbound_wamid,
-        free_entry_at, seen_at, started_at
+    INSERT INTO conversations AS c (sender_id, person_key, person, user_id, identified_at, name, named_at,
+        window_ends_at, last_inbound_at, last_inbound_wamid, free_entry_at, started_at)
+    SELECT sender_id, person_key, person, user_id, identified_at, name, named_at,
+        window_ends_at, last_inbound_at, last_inbound_wamid, free_entry_at, started_at
     FROM gist
     ORDER BY sender_id, person_key
     ON CONFLICT (sender_id, person_key) DO UPDATE
-    SET person = CASE WHEN excluded.seen_at >= c.seen_at THEN coalesce(excluded.person, c.person)
-            ELSE coalesce(c.person, excluded.person) END,
-        user_id = CASE WHEN excluded.seen_at >= c.seen_at THEN coalesce(excluded.user_id, c.user_id)
-            ELSE coalesce(c.user_id, excluded.user_id) END,
-        name = CASE WHEN excluded.seen_at >= c.seen_at THEN coalesce(excluded.name, c.name)
-            ELSE coalesce(c.name, excluded.name) END,
+    SET person = coalesce(excluded.person, c.person),
+        (user_id, identified_at) = (SELECT * FROM latest(
+            c.user_id, c.identified_at, excluded.user_id, excluded.identified_at)),
+        (name, named_at) = (SELECT * FROM latest(c.name, c.named_at, excluded.name, excluded.named_at)),
+        (last_inbound_wamid, last_inbound_at) = (SELECT * FROM latest(
+            c.last_inbound_wamid, c.last_inbound_at, excluded.last_inbound_wamid, excluded.last_inbound_at)),
         window_ends_at = greatest(c.window_ends_at, excluded.window_ends_at),
-        (last_inbound_at, last_inbound_wamid) = (
-            SELECT at, wamid
-            FROM (VALUES (c.last_inbound_at, c.last_inbound_wamid),
-                (excluded.last_inbound_at, excluded.last_inbound_wamid)) AS heard (at, wamid)
-            ORDER BY at DESC NULLS LAST, wamid DESC
-            LIMIT 1),
         free_entry_at = greatest(c.free_entry_at, excluded.free_entry_at),
-        seen_at = greatest(c.seen_at, excluded.seen_at),
         started_at = least(c.started_at, excluded.started_at)
     RETURNING c.id, c.sender_id, c.person_key
 ), new AS (
@@ -74,23 +69,21 @@ WHERE c.person_key = $1 AND c.merged_into IS NULL AND ($3::timestamptz IS NULL O
 -- The others become part of the one that the person has with the same sender. The row itself stays, for a reply may be on its
 -- way in it, and keeps the window it has now; its key is free for whoever has the number next.
 WITH pair AS (
-    SELECT f.id AS former_id, f.name AS former_name, f.user_id AS former_user_id, f.window_ends_at AS former_ends_at,
-        f.last_inbound_at AS former_at, f.last_inbound_wamid AS former_wamid, f.free_entry_at AS former_entry_at,
-        f.seen_at AS former_seen_at, f.started_at AS former_started_at, o.id AS kept_id
+    SELECT f.id AS former_id, f AS former, o.id AS kept_id
     FROM conversations f
     JOIN conversations o ON o.sender_id = f.sender_id AND o.person_key = $2
     WHERE f.person_key = $1 AND f.merged_into IS NULL AND ($3::timestamptz IS NULL OR f.started_at <= $3)
 ), kept AS (
     UPDATE conversations o
-    SET person = coalesce($4, o.person), user_id = coalesce(o.user_id, former_user_id), name = coalesce(o.name, former_name),
-        window_ends_at = greatest(o.window_ends_at, former_ends_at),
-        last_inbound_wamid = CASE
-            WHEN former_at IS NOT NULL AND (o.last_inbound_at IS NULL OR o.last_inbound_at < former_at) THEN former_wamid
-            ELSE o.last_inbound_wamid END,
-        last_inbound_at = greatest(o.last_inbound_at, former_at),
-        free_entry_at = greatest(o.free_entry_at, former_entry_at),
-        seen_at = greatest(o.seen_at, former_seen_at),
-        started_at = least(o.started_at, former_started_at)
+    SET person = coalesce($4, o.person),
+        (user_id, identified_at) = (SELECT * FROM latest(
+            o.user_id, o.identified_at, (former).user_id, (former).identified_at)),
+        (name, named_at) = (SELECT * FROM latest(o.name, o.named_at, (former).name, (former).named_at)),
+        (last_inbound_wamid, last_inbound_at) = (SELECT * FROM latest(
+            o.last_inbound_wamid, o.last_inbound_at, (former).last_inbound_wamid, (former).last_inbound_at)),
+        window_ends_at = greatest(o.window_ends_at, (former).window_ends_at),
+        free_entry_at = greatest(o.free_entry_at, (former).free_entry_at),
+        started_at = least(o.started_at, (former).started_at)
     FROM pair
     WHERE o.id = pair.kept_id
     RETURNING o.id, o.person, o.user_id, o.window_ends_at, o.last_inbound_wamid
