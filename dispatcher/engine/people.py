@@ -23,7 +23,7 @@ from dispatcher.domain.phone import comparison_key
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.webhook import AccountNews, Call, Inbound, Preference
 from dispatcher.domain.window import ServiceWindow, opened, opens_window
-from dispatcher.ports import IntakeBatch, Limits
+from dispatcher.ports import IntakeBatch, Limits, SuppressionBook
 
 
 class _Item(NamedTuple):
@@ -79,14 +79,12 @@ class People:
         if not told.touched:
             return ()
         gone = await batch.suppressions.standing(told.touched)
+        if back := sorted({*told.touched} - {*gone}):
+            await release(batch.suppressions, self.limits, back)
         if not gone:
             return ()
-        pools = await batch.suppressions.pools_of(gone)
-        swept = await batch.suppressions.sweep(gone)
-        for pool, people in pools.items():
-            with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted, to anybody
-                await self.limits.stop_people(pool, people)
-        return swept
+        await stop(batch.suppressions, self.limits, gone)
+        return await batch.suppressions.sweep(gone)
 
     def _wish(self, who: Known, item: _Item) -> Wish | None:
         match item.news:
@@ -102,6 +100,22 @@ class People:
         if change is None:
             return None
         return Wish(who.key, who.shown, change, source, item.at, evidence)
+
+
+async def stop(book: SuppressionBook, limits: Limits, people: Sequence[PersonKey]) -> None:
+    """Have the limits refuse what turns may have claimed for these people; before they are swept from campaigns."""
+    pools = await book.pools_of(people)
+    with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted, to anybody
+        for pool, some in pools.items():
+            await limits.stop_people(pool, some)
+
+
+async def release(book: SuppressionBook, limits: Limits, people: Sequence[PersonKey]) -> None:
+    """Have the limits let these people have campaigns again. Asks every pool, for it is rare."""
+    pools = await book.pools()
+    with contextlib.suppress(LimitsUnavailable):  # what is lost with Redis stops nobody
+        for pool in pools:
+            await limits.release_people(pool, people)
 
 
 def _of_messages(inbound: Sequence[tuple[datetime, Inbound]]) -> Iterator[_Item]:

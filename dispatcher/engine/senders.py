@@ -6,7 +6,6 @@ If the limits cannot be reached nothing is granted anyway, and upkeep writes it 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +21,7 @@ from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
 from dispatcher.domain.turn import DueLane
+from dispatcher.engine.people import release, stop
 from dispatcher.engine.telling import tell_all
 from dispatcher.ports import Jobs, Limits, Management, SenderBook, SuppressionBook
 
@@ -106,16 +106,14 @@ class Senders:
 
         They get nothing more from any campaign, but for what was already granted.
         """
-        pools = await self._suppressions.pools_of([key for key, _ in people])
-        new = await self._suppressions.put(people, reason, source)
-        with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted, to anybody
-            for pool, keys in pools.items():
-                await self._limits.stop_people(pool, keys)
-        return new
+        await stop(self._suppressions, self._limits, [key for key, _ in people])
+        return await self._suppressions.put(people, reason, source)
 
-    async def unsuppress(self, keys: Sequence[str], source: str = "command line") -> int:
+    async def unsuppress(self, keys: Sequence[PersonKey], source: str = "command line") -> int:
         """Take people off the list; messages that were suppressed stay so. Returns how many were on it."""
-        return await self._suppressions.remove(keys, source)
+        removed = await self._suppressions.remove(keys, source)
+        await release(self._suppressions, self._limits, keys)
+        return removed
 
     async def suppressed(self) -> Sequence[Suppressed]:
         """The list, oldest first."""

@@ -93,6 +93,10 @@ class LedgerSuppressions:
             pools.setdefault(PoolKey(row["pool"]), []).append(row["person_key"])
         return pools
 
+    async def pools(self) -> Sequence[PoolKey]:
+        """All there are."""
+        return [PoolKey(row["pool"]) for row in await self._db.fetch(SQL["pools"])]
+
     async def sweep(self, keys: Sequence[PersonKey]) -> Sequence[CampaignId]:
         """Take those who are on the list out of campaigns in which they are pending. Returns the campaigns that lost somebody."""
         return [CampaignId(row["id"]) for row in await self._db.fetch(SQL["sweep"], keys)]

@@ -10,7 +10,7 @@ Source of the platform's numbers: Meta, "Throughput" and "Messaging limits" (Wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -197,9 +197,13 @@ class RedisLimits:
 
         For what turns had claimed before the ledger knew: longer than any turn keeps a message before it asks.
         """
-        for start in range(0, len(people), MOST_STOPPED):
-            some = people[start : start + MOST_STOPPED]
+        for some in _chunks(people):
             await self._scripts.stop_people(self._keys(pool), some, in_ms(STOPPED_FOR))
+
+    async def release_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """Campaigns may write to these people again, from the next grant on."""
+        for some in _chunks(people):
+            await self._scripts.release_people(self._keys(pool), some)
 
     async def rebuild(
         self,
@@ -223,6 +227,10 @@ class RedisLimits:
         status, *answer = await self._scripts.usage(self._keys(sender.pool), sender.sender_id)
         stand(status, sender.pool)
         return usage_of(sender, answer, self._now())
+
+
+def _chunks(people: Sequence[PersonKey]) -> Iterator[Sequence[PersonKey]]:
+    return (people[start : start + MOST_STOPPED] for start in range(0, len(people), MOST_STOPPED))
 
 
 def _caller_time(clock: Clock | None, now_ms: Callable[[], int] | None) -> Callable[[], datetime]:

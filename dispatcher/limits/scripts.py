@@ -161,6 +161,10 @@ class Scripts:
         """See stop_people.lua."""
         await self._run("stop_people", (keys.stopped,), (self._now(), for_ms, self._idle_ms, *people))
 
+    async def release_people(self, keys: PoolKeys, people: Sequence[PersonKey]) -> None:
+        """See release_people.lua."""
+        await self._run("release_people", (keys.stopped,), people)
+
     async def usage(self, keys: PoolKeys, sender_id: SenderId) -> list[Any]:
         """See usage.lua."""
         names = (keys.pool, keys.sender(sender_id), keys.sender_reach(sender_id), keys.reach)

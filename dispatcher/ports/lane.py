@@ -186,6 +186,10 @@ class Limits(Protocol):
         """These people opted out: for some minutes no campaign is granted a message to them, whatever was claimed before."""
         ...
 
+    async def release_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """These people opted in again: what `stop_people` said is over."""
+        ...
+
     async def rebuild(
         self,
         pool: PoolKey,

@@ -72,6 +72,10 @@ class SuppressionBook(Protocol):
         """Where turns may have, or may be about to claim, a message to these people; ask before `sweep`."""
         ...
 
+    async def pools(self) -> Sequence[PoolKey]:
+        """All quota pools there are: where somebody may have been stopped before."""
+        ...
+
     async def sweep(self, keys: Sequence[PersonKey]) -> Sequence[CampaignId]:
         """Those who are on the list leave the campaigns in which they are pending. Returns the campaigns."""
         ...

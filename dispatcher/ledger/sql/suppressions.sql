@@ -88,6 +88,9 @@ JOIN messages m ON m.campaign_id = c.id AND m.person_key = p.person_key AND m.st
 JOIN lanes l ON l.campaign_id = c.id
 JOIN senders s ON s.id = l.sender_id
 
+-- name: pools
+SELECT DISTINCT coalesce('p' || portfolio_id, 's' || id) AS pool FROM senders
+
 -- name: sweep
 -- Whoever is on the list leaves the campaigns in which they are still pending. What a turn has, or is just taking, is left to
 -- it: the limits refuse it, and the next claim finds the person on the list.
