@@ -36,6 +36,11 @@ class AppliedWatch:
         """Whom → the last place in the inbox that must have left it."""
         self._task: Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place in the inbox that is known."""
+        return len(self._waiting)
+
     async def applied(self) -> bool:
         """Return once every urgent body that is in the inbox now has been applied; False if that takes too long."""
         future = asyncio.get_running_loop().create_future()

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 from support.builders import a_phone
-from support.ledger import Ledger
+from support.ledger import Ledger, taken
 from support.people import DANA, DANAS_ID, Postbox, a_call, a_preference, an_id_change, said
+from support.waiting import wait_until
 from support.webhooks import SAMPLES
 from support.world import World
 
 from dispatcher.channel.webhooks import read_webhook
 from dispatcher.domain.conversation import ConversationView
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.grant import Ask
+from dispatcher.domain.ids import MessageId, PersonKey
+from dispatcher.domain.message import given_back
 from dispatcher.domain.opting import SuppressionChange
+from dispatcher.domain.pacing import limits_of
 from dispatcher.domain.webhook import Inbound, Report, Unreadable
 from dispatcher.domain.window import SERVICE_WINDOW
 
@@ -149,14 +153,32 @@ async def test_a_stop_word_takes_the_person_out_of_every_campaign_at_once(postbo
         assert (message.state, message.reason) == ("suppressed", "suppressed: opted_out")
 
 
-async def test_whom_a_turn_has_claimed_leaves_when_it_gives_them_back(postbox: Postbox) -> None:
-    ledger = Ledger(postbox.app.database)
-    filled = await ledger.a_campaign(people=2)
+async def test_whom_a_turn_has_claimed_the_limits_refuse_and_the_next_claim_leaves_out(
+    postbox: Postbox,
+) -> None:
+    ledger, tools = Ledger(postbox.app.database), postbox.app.lane_tools
+    filled = await ledger.a_campaign(people=3, senders=[postbox.sender])
     turn = await ledger.a_turn(filled.lanes[0])
-    assert len(await ledger.turns.claim(turn, 2)) == 2
+    claimed = await ledger.turns.claim(turn, 2)
+    limits = limits_of(postbox.sender, tools.policy)
+    await tools.limits.rebuild(limits.pool, [limits], tools.turns.reached_of_pool(limits.pool, postbox.now))
+    its_pass = await tools.limits.open_turn(
+        limits.pool, limits.sender_id, turn.lane_id, turn.turn_id, 1, priority=0
+    )
     await postbox.says(said("stop", person=a_phone(1)[1:], at=postbox.now))
+    asks = [Ask(message.id, message.key) for message in claimed]
+    granted: list[MessageId] = []
+
+    async def somebody_goes() -> bool:
+        granted.extend(each.message_id for each in (await tools.limits.grant(its_pass, asks)).go)
+        return bool(granted)
+
+    await wait_until(somebody_goes, description="a new sender's bucket fills")
+    assert granted == [claimed[0].id]
+    await ledger.turns.settle(turn, [taken(claimed[0]), given_back(claimed[1].id)])
+    assert [message.person for message in await ledger.turns.claim(turn, 9)] == [a_phone(2)]
     counts = await ledger.counts(filled)
-    assert (counts.claimed, counts.suppressed) == (2, 0)
+    assert (counts.accepted, counts.claimed, counts.suppressed) == (1, 1, 1)
 
 
 async def test_a_campaign_whose_last_people_opt_out_has_a_turn_that_completes_it(postbox: Postbox) -> None:
