@@ -340,3 +340,20 @@ async def test_a_conversation_that_became_part_of_another_is_still_found_by_its_
     )
     assert row is not None
     assert (row["person"], row["window_ends_at"]) == (f"+{DANA}", postbox.at(-2 * HOUR) + SERVICE_WINDOW)
+
+
+async def test_a_campaign_with_both_numbers_of_a_person_has_the_person_once(postbox: Postbox) -> None:
+    moved = {
+        "type": "system",
+        "system": {"type": "user_changed_number", "wa_id": a_phone(2)[1:], "body": "…"},
+    }
+    await postbox.says(said("", at=postbox.now, person=a_phone(0)[1:], message=moved, name=None))
+    ledger = Ledger(postbox.app.database)
+    both, one = await ledger.a_campaign(people=3), await ledger.a_campaign(people=2)
+    assert (await ledger.counts(both)).audience == 2
+    assert await ledger.campaigns.rejected(both.campaign.id) == {"duplicate": 1}
+    rows = [row async for chunk in ledger.campaigns.export(both.campaign.id) for row in chunk]
+    assert [(row["line"], row["phone"]) for row in rows if row["state"] == "rejected"] == [
+        (0, f"same person as line 2: {a_phone(2)}")
+    ]
+    assert (await ledger.counts(one)).audience == 2, "a former number alone may be somebody else's by now"
