@@ -36,6 +36,8 @@ class Wish:
     key: PersonKey
     person: str
     """E.164 with the plus sign, or the user id where no number is known."""
+    user_id: str | None
+    """The id by which it was said, where one was told."""
     change: SuppressionChange
     """OPTED_OUT or OPTED_IN."""
     source: str

@@ -99,7 +99,8 @@ class People:
                 return None
         if change is None:
             return None
-        return Wish(who.key, who.shown, change, source, item.at, evidence)
+        user_id = next(iter(item.sighting.user_ids), None)
+        return Wish(who.key, who.shown, user_id, change, source, item.at, evidence)
 
 
 async def stop(book: SuppressionBook, limits: Limits, people: Sequence[PersonKey]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -12,6 +13,10 @@ from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 
 SQL = load("identities")
+
+
+class _LeadsElsewhere(Exception):
+    """Somebody has joined a person with another meanwhile."""
 
 
 class LedgerIdentities:
@@ -25,14 +30,8 @@ class LedgerIdentities:
 
         Until the transaction ends, nobody else decides about any of these ids.
         """
-        ids = sorted({id_ for seen in sightings for id_ in _ids_of(seen)})
-        await self._db.execute(SQL["lock"], ids)
-        rows = await self._db.fetch(SQL["known"], ids)
         acquaintances = Acquaintances(
-            {
-                row["id"]: Identity(row["person_key"], row["person"], row["linked_at"], row["until"])
-                for row in rows
-            }
+            await self._locked({id_ for seen in sightings for id_ in _ids_of(seen)})
         )
         in_order = sorted(range(len(sightings)), key=lambda place: sightings[place].at)
         met = {place: acquaintances.meet(sightings[place]) for place in in_order}
@@ -49,6 +48,30 @@ class LedgerIdentities:
     async def of_person(self, key: PersonKey) -> Sequence[Linked]:
         """Every other id of a person."""
         return [Linked(**row) for row in await self._db.fetch(SQL["of_person"], key)]
+
+    async def _locked(self, ids: set[str]) -> Mapping[str, Identity]:
+        """What is known of these ids, with everybody else kept from them and from the people they lead to.
+
+        Whom an id leads to may change until it is locked. Then all locks are let go and taken anew, so that they are always
+        taken in one order.
+        """
+        known = await self._known(ids)
+        while True:
+            wanted = ids | {identity.key for identity in known.values()}
+            with contextlib.suppress(_LeadsElsewhere):
+                async with self._db.transaction():  # a savepoint: leaving it by an error lets its locks go
+                    await self._db.execute(SQL["lock"], list(wanted))
+                    known = await self._known(ids)
+                    if not {identity.key for identity in known.values()} <= wanted:
+                        raise _LeadsElsewhere
+                return known
+
+    async def _known(self, ids: set[str]) -> Mapping[str, Identity]:
+        rows = await self._db.fetch(SQL["known"], list(ids))
+        return {
+            row["id"]: Identity(row["person_key"], row["person"], row["linked_at"], row["until"])
+            for row in rows
+        }
 
     async def _write(self, acquaintances: Acquaintances) -> None:
         for merge in acquaintances.merges:

@@ -28,13 +28,15 @@ class LedgerSuppressions:
 
     async def wish(self, wishes: Sequence[Wish]) -> None:
         """Note wishes and follow the latest of each person; campaigns are swept by `sweep`."""
-        rows = [(w.key, w.person, w.change, str(w.change), w.source, w.at, w.evidence) for w in wishes]
+        rows = [
+            (w.key, w.person, w.user_id, w.change, str(w.change), w.source, w.at, w.evidence) for w in wishes
+        ]
         await self._db.execute(SQL["note"], *map(list, zip(*rows, strict=True)))
         await self._db.execute(SQL["follow_wishes"], [wish.key for wish in wishes])
 
     async def opt_out(self, key: PersonKey, person: str, source: str, at: datetime) -> None:
         """Meta says that a person opted out: note it, and take them out of campaigns."""
-        wish = Wish(key, person, SuppressionChange.OPTED_OUT, source, at, None)
+        wish = Wish(key, person, None, SuppressionChange.OPTED_OUT, source, at, None)
         async with self._db.transaction() as connection:
             within = LedgerSuppressions(Transaction(connection))
             await within.wish([wish])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -357,3 +358,41 @@ async def test_a_campaign_with_both_numbers_of_a_person_has_the_person_once(post
         (0, f"same person as line 2: {a_phone(2)}")
     ]
     assert (await ledger.counts(one)).audience == 2, "a former number alone may be somebody else's by now"
+
+
+async def test_several_workers_take_in_many_lives_at_once(postbox: Postbox) -> None:
+    """Each life is spread over bodies that four workers take in small batches, in any order; nobody is lost or doubled."""
+    people = range(12)
+    bodies = [body for n in people for body in _a_life(postbox, n)] * 2
+    random.Random(5).shuffle(bodies)
+    await postbox.app.inbox.add(bodies, within=timedelta(seconds=5), urgent=[True] * len(bodies))
+
+    async def work() -> None:
+        while await postbox.app.intake.drain(3):
+            pass
+
+    await asyncio.gather(*(work() for _ in range(4)))
+    assert (await postbox.app.inbox.waiting()).bodies == 0
+    assert await postbox.app.inbox.quarantined(10) == []
+    conversations = await postbox.conversations()
+    assert sorted((one.person, one.user_id) for one in conversations) == sorted(
+        (a_phone(100 + n), f"US.{n}") for n in people
+    )
+    assert {one.suppressed for one in conversations} == {"opted_out"}
+    assert {one.window.ends_at for one in conversations} == {postbox.at(-HOUR) + SERVICE_WINDOW}
+    kept = await postbox.app.database.fetchval(
+        "SELECT count(*) FROM inbound WHERE conversation_id = ANY ($1)", [one.id for one in conversations]
+    )
+    assert kept == 4 * len(people)
+
+
+def _a_life(postbox: Postbox, n: int) -> Sequence[bytes]:
+    """A hidden person shows the number, moves, and opts out by the id alone."""
+    former, present, user_id = a_phone(n)[1:], a_phone(100 + n)[1:], f"US.{n}"
+    moved = {"type": "system", "system": {"type": "user_changed_number", "wa_id": present, "body": "…"}}
+    return [
+        said("hidden", at=postbox.at(-4 * HOUR), person=None, user_id=user_id),
+        said("shown", at=postbox.at(-3 * HOUR), person=former, user_id=user_id),
+        said("", at=postbox.at(-2 * HOUR), person=former, message=moved, name=None),
+        said("stop", at=postbox.at(-HOUR), person=None, user_id=user_id),
+    ]

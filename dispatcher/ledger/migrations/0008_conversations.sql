@@ -71,6 +71,7 @@ CREATE TABLE suppression_history (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     person_key text NOT NULL,
     person text NOT NULL,
+    user_id text,
     change text NOT NULL CONSTRAINT suppression_history_change CHECK (change IN (
         'opted_out', 'opted_in', 'added', 'removed')),
     reason text NOT NULL,
@@ -79,6 +80,7 @@ CREATE TABLE suppression_history (
     recorded_at timestamptz NOT NULL DEFAULT ledger_now(),
     evidence text UNIQUE
 );
+COMMENT ON COLUMN suppression_history.user_id IS 'by which it was said, where one was told';
 COMMENT ON COLUMN suppression_history.at IS 'when the person said it; order is by this time';
 COMMENT ON COLUMN suppression_history.evidence IS 'the message or the piece of news that says so, so that repetitions add nothing';
 CREATE INDEX suppression_history_person ON suppression_history (person_key, at);

@@ -58,11 +58,12 @@ WITH news AS (
 SELECT s AS sender, count(*) AS messages FROM new JOIN senders s ON s.id = new.sender_id GROUP BY s.*
 
 -- name: rename
--- Conversations of a person who is known under another key now ($3: only those begun until then), where the other key has
--- none with the same sender.
+-- Conversations of a person who is known under another key now, where the other key has none with the same sender.
+-- $3: of a number, only what was begun until then, or is known by an id of the person: the rest is of whoever has it next.
 UPDATE conversations c
 SET person_key = $2, person = coalesce($4, c.person)
-WHERE c.person_key = $1 AND c.merged_into IS NULL AND ($3::timestamptz IS NULL OR c.started_at <= $3)
+WHERE c.person_key = $1 AND c.merged_into IS NULL
+  AND ($3::timestamptz IS NULL OR c.started_at <= $3 OR c.user_id IN (SELECT id FROM identities WHERE person_key = $2))
   AND NOT EXISTS (SELECT FROM conversations o WHERE o.sender_id = c.sender_id AND o.person_key = $2)
 
 -- name: absorb
@@ -72,7 +73,8 @@ WITH pair AS (
     SELECT f.id AS former_id, f AS former, o.id AS kept_id
     FROM conversations f
     JOIN conversations o ON o.sender_id = f.sender_id AND o.person_key = $2
-    WHERE f.person_key = $1 AND f.merged_into IS NULL AND ($3::timestamptz IS NULL OR f.started_at <= $3)
+    WHERE f.person_key = $1 AND f.merged_into IS NULL
+      AND ($3::timestamptz IS NULL OR f.started_at <= $3 OR f.user_id IN (SELECT id FROM identities WHERE person_key = $2))
 ), kept AS (
     UPDATE conversations o
     SET person = coalesce($4, o.person),

@@ -5,10 +5,10 @@
 
 -- name: note
 -- One line of history for each; news that was told before adds nothing.
-INSERT INTO suppression_history (person_key, person, change, reason, source, at, evidence)
-SELECT person_key, person, change, reason, source, coalesce(at, ledger_now()), evidence
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-    AS n (person_key, person, change, reason, source, at, evidence)
+INSERT INTO suppression_history (person_key, person, user_id, change, reason, source, at, evidence)
+SELECT *
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+    AS n (person_key, person, user_id, change, reason, source, at, evidence)
 ORDER BY evidence
 ON CONFLICT (evidence) DO NOTHING
 
@@ -132,8 +132,8 @@ WHERE turn_id IS NULL AND campaign_id = ANY ($1::bigint[])
   AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = lanes.campaign_id AND m.state = 'pending')
 
 -- name: merge
--- An order about somebody counts for the one whom they turned out to be. Of a number ($3) it stays on the number, too, for
--- nobody knows who has it next.
+-- What counts for somebody counts for the one whom they turned out to be. Of a number ($3: until when it was theirs) an entry
+-- stays on the number, too, for nobody knows who has it next; and later words are the person's if an id of theirs said them.
 WITH former AS (
     SELECT * FROM suppressions WHERE person_key = $1
 ), gone AS (
@@ -141,7 +141,8 @@ WITH former AS (
 ), history AS (
     UPDATE suppression_history
     SET person_key = $2, person = coalesce($4, person)
-    WHERE person_key = $1 AND ($3 IS NULL OR at <= $3)
+    WHERE person_key = $1
+      AND ($3 IS NULL OR at <= $3 OR user_id IN (SELECT id FROM identities WHERE person_key = $2))
 )
 INSERT INTO suppressions AS s (person_key, person, reason, source, at, until)
 SELECT $2, coalesce($4, person), reason, source, at, until FROM former WHERE opted_out_at IS NULL
