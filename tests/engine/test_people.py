@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +35,15 @@ async def postbox(world: World) -> Postbox:
     """A sender to whom people write."""
     sender = await Ledger(world.app.database).a_sender("harbour", phone_number_id="200000000000001")
     return Postbox(world.app, sender)
+
+
+def in_some_orders(*bodies: bytes, orders: int = 5) -> Iterator[list[bytes]]:
+    """As they were said, and shuffled; each body twice."""
+    yield [*bodies, *bodies]
+    for seed in range(1, orders):
+        shuffled = [*bodies, *bodies]
+        random.Random(seed).shuffle(shuffled)
+        yield shuffled
 
 
 async def the_one(postbox: Postbox) -> ConversationView:
@@ -108,22 +117,22 @@ async def test_a_conversation_is_of_one_person_with_one_sender(postbox: Postbox)
     assert [one.text for one in transcript.spoken] == ["two", "one"]
 
 
-@pytest.mark.parametrize("seed", range(3))
-async def test_shuffled_and_doubled_messages_end_in_the_same_conversation(
-    postbox: Postbox, seed: int
-) -> None:
-    dice = random.Random(seed)
-    bodies = [
+async def test_shuffled_and_doubled_messages_end_in_the_same_conversation(postbox: Postbox) -> None:
+    for bodies in in_some_orders(
         said("first", at=postbox.at(-30 * HOUR), name="Dana B."),
         said("ad", at=postbox.at(-26 * HOUR), referral={"source_type": "ad"}),
         said("edited", at=postbox.at(-HOUR), kind="edit", name=None),
         said("last", at=postbox.at(-3 * HOUR), user_id=DANAS_ID, name="Dana"),
         said("to all", at=postbox.at(-HOUR / 2), group_id="G1", name=None),
         a_call(postbox.at(-4 * HOUR)),
-    ] * 2
-    dice.shuffle(bodies)
-    for body in bodies:
-        await postbox.says(body)
+    ):
+        await postbox.forgets()
+        for body in bodies:
+            await postbox.says(body)
+        await has_the_whole_conversation(postbox)
+
+
+async def has_the_whole_conversation(postbox: Postbox) -> None:
     one = await the_one(postbox)
     assert one.window.ends_at == postbox.at(-3 * HOUR) + SERVICE_WINDOW
     assert (one.name, one.user_id, one.person) == ("Dana", DANAS_ID, f"+{DANA}")
@@ -192,22 +201,22 @@ async def test_a_campaign_whose_last_people_opt_out_has_a_turn_that_completes_it
     assert [lane.lane_id for lane in await ledger.turns.due_lanes()] == list(filled.lanes)
 
 
-WISHES = ["stop", "start"]
-
-
-@pytest.mark.parametrize("seed", range(3))
-async def test_the_latest_wish_counts_in_whatever_order_it_comes(postbox: Postbox, seed: int) -> None:
-    dice = random.Random(seed)
-    words = [dice.choice(WISHES) for _ in range(5)]
-    bodies = [said(word, at=postbox.at(-(5 - n) * HOUR)) for n, word in enumerate(words)] * 2
-    dice.shuffle(bodies)
-    for body in bodies:
-        await postbox.says(body)
-    assert (await postbox.suppressed() == [f"+{DANA}"]) is (words[-1] == "stop")
-    history = await postbox.app.senders.suppression_history(f"+{DANA}")
-    assert [entry.change for entry in history] == [
-        SuppressionChange.OPTED_OUT if word == "stop" else SuppressionChange.OPTED_IN for word in words
-    ]
+async def test_the_latest_wish_counts_in_whatever_order_it_comes(postbox: Postbox) -> None:
+    for last, words in (("stop", "stop start stop"), ("start", "start stop stop start")):
+        hours_ago = range(len(words.split()), 0, -1)
+        told = [
+            said(word, at=postbox.at(-n * HOUR)) for n, word in zip(hours_ago, words.split(), strict=True)
+        ]
+        for bodies in in_some_orders(*told):
+            await postbox.forgets()
+            for body in bodies:
+                await postbox.says(body)
+            assert await postbox.suppressed() == ([f"+{DANA}"] if last == "stop" else [])
+            history = await postbox.app.senders.suppression_history(PersonKey(f"+{DANA}"))
+            assert [entry.change for entry in history] == [
+                SuppressionChange.OPTED_OUT if word == "stop" else SuppressionChange.OPTED_IN
+                for word in words.split()
+            ]
 
 
 async def test_a_preference_told_to_meta_counts_like_a_word(postbox: Postbox) -> None:
@@ -294,20 +303,18 @@ def _life(postbox: Postbox) -> Sequence[bytes]:
     ]
 
 
-@pytest.mark.parametrize("seed", range(5))
-async def test_in_any_order_one_life_is_one_conversation(postbox: Postbox, seed: int) -> None:
-    bodies = [*_life(postbox)] * 2
-    if seed:
-        random.Random(seed).shuffle(bodies)
-    for body in bodies:
-        await postbox.says(body)
-    one = await the_one(postbox)
-    assert (one.person, one.user_id) == (f"+{NEW}", "US.2")
-    assert one.window.ends_at == postbox.at(-4 * HOUR) + SERVICE_WINDOW
-    spoken = (await postbox.app.conversations.transcript(one.id, 99)).spoken
-    assert [each.text for each in spoken] == ["stop", "new number", "[system] …", "shown", "hidden"]
-    assert f"+{NEW}" in await postbox.suppressed()
-    assert await postbox.app.campaigns.check() == []
+async def test_in_any_order_one_life_is_one_conversation(postbox: Postbox) -> None:
+    for bodies in in_some_orders(*_life(postbox)):
+        await postbox.forgets()
+        for body in bodies:
+            await postbox.says(body)
+        one = await the_one(postbox)
+        assert (one.person, one.user_id) == (f"+{NEW}", "US.2")
+        assert one.window.ends_at == postbox.at(-4 * HOUR) + SERVICE_WINDOW
+        spoken = (await postbox.app.conversations.transcript(one.id, 99)).spoken
+        assert [each.text for each in spoken] == ["stop", "new number", "[system] …", "shown", "hidden"]
+        assert f"+{NEW}" in await postbox.suppressed()
+        assert await postbox.app.campaigns.check() == []
 
 
 async def test_the_same_life_in_one_batch_ends_alike(postbox: Postbox) -> None:
