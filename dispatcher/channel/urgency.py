@@ -1,7 +1,7 @@
 """Whether people speak in a webhook, told from its bytes: the endpoint has no time to read it.
 
-Some 1 µs for a body with a report. An opt-out that were written in another way than Meta writes JSON, with escapes in the names of
-members, would only be applied a moment later.
+Some 1 µs for a body with a report. What is written in another way than Meta writes JSON, with escapes in the names of members,
+is not recognised, and applied a moment later than it could be.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from dispatcher.domain.conversation import Heard
 from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.identity import Known, Sighting
-from dispatcher.domain.ids import CampaignId, PersonKey
+from dispatcher.domain.ids import CampaignId, PersonKey, PoolKey
 from dispatcher.domain.opting import OptWords, SuppressionChange, Wish
 from dispatcher.domain.phone import comparison_key
 from dispatcher.domain.sender import Sender
@@ -83,8 +83,10 @@ class People:
             await release(batch.suppressions, self.limits, back)
         if not gone:
             return ()
-        await stop(batch.suppressions, self.limits, gone)
-        return await batch.suppressions.sweep(gone)
+        pools = await batch.suppressions.pools_of(gone)
+        swept = await batch.suppressions.sweep(gone)
+        await stop(self.limits, pools)
+        return swept
 
     def _wish(self, who: Known, item: _Item) -> Wish | None:
         match item.news:
@@ -103,12 +105,11 @@ class People:
         return Wish(who.key, who.shown, user_id, change, source, item.at, evidence)
 
 
-async def stop(book: SuppressionBook, limits: Limits, people: Sequence[PersonKey]) -> None:
-    """Have the limits refuse what turns may have claimed for these people; before they are swept from campaigns."""
-    pools = await book.pools_of(people)
+async def stop(limits: Limits, pools: Mapping[PoolKey, Sequence[PersonKey]]) -> None:
+    """Have the limits refuse what turns may have claimed for people. pools: as they were before the people were swept."""
     with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted, to anybody
-        for pool, some in pools.items():
-            await limits.stop_people(pool, some)
+        for pool, people in pools.items():
+            await limits.stop_people(pool, people)
 
 
 async def release(book: SuppressionBook, limits: Limits, people: Sequence[PersonKey]) -> None:

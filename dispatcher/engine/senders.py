@@ -106,14 +106,18 @@ class Senders:
 
         They get nothing more from any campaign, but for what was already granted.
         """
-        await stop(self._suppressions, self._limits, [key for key, _ in people])
-        return await self._suppressions.put(people, reason, source)
+        keys = await self._suppressions.keys_of([key for key, _ in people])
+        pools = await self._suppressions.pools_of(keys)
+        new = await self._suppressions.put(people, reason, source)
+        await stop(self._limits, pools)
+        return new
 
     async def unsuppress(self, keys: Sequence[PersonKey], source: str = "command line") -> int:
         """Take people off the list; messages that were suppressed stay so. Returns how many were on it."""
         removed = await self._suppressions.remove(keys, source)
-        await release(self._suppressions, self._limits, keys)
-        return removed
+        if removed:
+            await release(self._suppressions, self._limits, removed)
+        return len(removed)
 
     async def suppressed(self) -> Sequence[Suppressed]:
         """The list, oldest first."""

@@ -86,7 +86,7 @@ class LedgerConversations:
         outbound = await self._db.fetch(SQL["outbound"], survivor, most)
         spoken = [
             *(
-                Spoken(r["at"], True, r["kind"], said(r["kind"], r["content"]), r["wamid"], r["content"])
+                Spoken(r["at"], True, r["kind"], _said(r["kind"], r["content"]), r["wamid"], r["content"])
                 for r in inbound
             ),
             *(Spoken(r["at"], False, "template", r["text"], r["wamid"], {}) for r in outbound),
@@ -97,7 +97,7 @@ class LedgerConversations:
         return Transcript(_view(row, answered_at), spoken[:most], ids)
 
 
-def said(kind: str, content: Any) -> str:
+def _said(kind: str, content: Any) -> str:
     """One line for people of what somebody wrote: its words where it has some, else what it is."""
     part = content.get(kind)
     if not isinstance(part, dict):

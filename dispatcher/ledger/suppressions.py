@@ -64,10 +64,15 @@ class LedgerSuppressions:
         await self.call_emptied(swept)
         return len(new)
 
-    async def remove(self, keys: Sequence[str], source: str) -> int:
-        """Take people off the list, by key or user id. Returns how many were on it."""
-        known = await LedgerIdentities(self._db).canonical(keys)
-        return len(await self._db.fetch(SQL["remove"], [who.key for who in known.values()], source))
+    async def remove(self, keys: Sequence[str], source: str) -> Sequence[PersonKey]:
+        """Take people off the list, by key or user id. Returns those who were on it."""
+        rows = await self._db.fetch(SQL["remove"], await self.keys_of(keys), source)
+        return [row["person_key"] for row in rows]
+
+    async def keys_of(self, ids: Sequence[str]) -> Sequence[PersonKey]:
+        """The people for whom keys and user ids stand now, in their order."""
+        known = await LedgerIdentities(self._db).canonical(ids)
+        return [known[id_].key for id_ in ids]
 
     async def all(self) -> Sequence[Suppressed]:
         """The list, the oldest entry first."""
@@ -75,8 +80,7 @@ class LedgerSuppressions:
 
     async def history(self, key: str) -> Sequence[HistoryEntry]:
         """What happened to a person on the list, the oldest first. key: of the number, or a user id."""
-        who = (await LedgerIdentities(self._db).canonical([key]))[key]
-        rows = await self._db.fetch(SQL["history"], who.key)
+        rows = await self._db.fetch(SQL["history"], *await self.keys_of([key]))
         return [
             HistoryEntry(
                 row["at"], SuppressionChange(row["change"]), row["reason"], row["source"], row["recorded_at"]

@@ -52,8 +52,12 @@ class SuppressionBook(Protocol):
         """
         ...
 
-    async def remove(self, keys: Sequence[str], source: str) -> int:
-        """Take people off the list, whatever put them there. Returns how many were on it."""
+    async def remove(self, keys: Sequence[str], source: str) -> Sequence[PersonKey]:
+        """Take people off the list, whatever put them there. Returns those who were on it."""
+        ...
+
+    async def keys_of(self, ids: Sequence[str]) -> Sequence[PersonKey]:
+        """The people for whom keys and user ids stand now, in their order."""
         ...
 
     async def all(self) -> Sequence[Suppressed]:

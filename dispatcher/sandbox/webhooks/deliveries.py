@@ -114,6 +114,7 @@ class Deliveries:
         for _, _, what in self._due:
             self._settle(len(what.updates) if isinstance(what, _Parcel) else 1, given_up=True)
         self._due.clear()
+        self._on_answer.clear()
 
     async def wait_idle(self, within_s: float) -> bool:
         """Whether nothing is pending, now or within so many seconds."""
