@@ -28,7 +28,7 @@ def make_app(app: App) -> ASGIApp:
     verify_token = settings.webhook_verify_token
     endpoint = Webhooks(
         InboxWriter(inbox, patience=timedelta(seconds=settings.webhook_wait_s)),
-        AppliedWatch(inbox, patience=webhooks.APPLIED_WITHIN),
+        AppliedWatch(inbox, patience=timedelta(seconds=settings.webhook_apply_wait_s)),
         Signatures(secret(reference) for reference in sorted(settings.webhook_secrets)),
         secret(verify_token) if verify_token is not None else None,
         memory_bytes=settings.webhook_memory_mb * 2**20,

@@ -120,6 +120,8 @@ class Settings(BaseSettings):
     """Where the token is that you tell Meta with the address for webhooks, as `env:NAME` or `file:/path`."""
     webhook_wait_s: float = Field(5.0, gt=0, le=60)
     """Seconds a webhook waits for the ledger; then Meta is asked to repeat it."""
+    webhook_apply_wait_s: float = Field(1.0, ge=0, le=10)
+    """Seconds the answer to a webhook in which people speak waits until intake has applied it; then it is answered anyway."""
     webhook_memory_mb: int = Field(64, ge=8, le=65536)
     """Megabytes that webhooks may hold in memory until they are in the ledger."""
     stop_words: dict[str, list[str]] = STOP_WORDS

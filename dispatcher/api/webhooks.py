@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import Counter
-from datetime import timedelta
 from urllib.parse import parse_qsl
 
 import structlog
@@ -34,8 +33,6 @@ BODY_MOST_BYTES = 4 * 2**20
 """Meta's limit is 3 MB."""
 READ_WITHIN_S = 10.0
 """How long the rest of a body may take once it has begun to arrive; until then it holds no memory."""
-APPLIED_WITHIN = timedelta(seconds=1)
-"""How long an answer waits for intake where people speak; Meta wants fewer than 1 % of answers to take longer."""
 CHALLENGE_MOST_CHARACTERS = 1_000
 COMPLAIN_EVERY_S = 60.0
 

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from support.builders import Crowd, a_phone
 from support.meta import Arrived
+from support.waiting import wait_until
 from support.world import World
 
 from dispatcher.domain.ids import PersonKey
 
+pytestmark = pytest.mark.settings(webhook_apply_wait_s=9)
+"""So that the answers wait for intake on a busy machine, too."""
 ON_THE_WIRE_MS = 300
 """How long what was granted before may still be on its way, on a busy machine; claims are up to a second ahead."""
+
+
+async def a_second_passes() -> None:
+    """Meta tells times in whole seconds, and of two wishes in one the no counts."""
+    now_s = int(time.time())
+    await wait_until(lambda: int(time.time()) > now_s, description="the next second")
 
 
 def reached(arrived: list[Arrived], person: str) -> list[Arrived]:
@@ -83,6 +95,8 @@ async def test_whoever_resumes_is_in_the_next_campaign_again(world: World) -> No
             campaign = await world.a_campaign(people=3, name=word)
             counts = await world.becomes(campaign)
             assert (counts.accepted, counts.suppressed) == (3 - suppressed, suppressed)
+            await a_second_passes()
+        await world.meta.reported()
     await world.both_ends_agree(campaign)
 
 
@@ -95,7 +109,9 @@ async def test_a_person_who_hides_their_number_and_moves_is_still_the_one_who_op
         await world.meta.behaves(webhooks={"late_share": 0})
         await world.meta.writes(number, former, "Hello", is_hidden=True)
         await world.meta.writes(number, former, "It is me")
+        await a_second_passes()
         await world.meta.moves(number, former, present)
+        await a_second_passes()
         await world.meta.writes(number, present, "Stop", is_hidden=True)
         await world.meta.reported()
         [conversation] = await world.app.conversations.list(9)
