@@ -28,6 +28,7 @@ from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import LimitsUnavailable
+from dispatcher.domain.opting import OptWords
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.campaigns import Campaigns, Plan
@@ -35,6 +36,7 @@ from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
 from dispatcher.engine.leases import Leases
+from dispatcher.engine.people import People
 from dispatcher.engine.posting import Posting
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.settling import Settling
@@ -43,11 +45,13 @@ from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
+from dispatcher.ledger.conversations import LedgerConversations
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.limits import RedisLimits
@@ -73,6 +77,7 @@ class App:
     upkeep: Upkeep
     inbox: LedgerInbox
     intake: Intake
+    conversations: LedgerConversations
     unsure: Unsure
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
@@ -131,6 +136,13 @@ def policy_of(settings: Settings) -> Policy:
         reserve_share=settings.reserve_share,
         sends_us_marketing=settings.sends_us_marketing,
         late_after=timedelta(seconds=settings.late_after_s),
+    )
+
+
+def opt_words_of(settings: Settings) -> OptWords:
+    """What opts people out and in."""
+    return OptWords.of(
+        settings.stop_words, settings.resume_words, settings.stop_payloads, settings.resume_payloads
     )
 
 
@@ -256,7 +268,7 @@ async def _wire(
         stopping=asyncio.Event(),
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )
-    inbox = LedgerInbox(database)
+    inbox, suppressions = LedgerInbox(database), LedgerSuppressions(database)
     return App(
         settings=settings,
         database=database,
@@ -264,11 +276,22 @@ async def _wire(
         jobs=jobs,
         events=events,
         campaigns=campaigns,
-        senders=Senders(sender_book, limits, jobs, management, policy),
+        senders=Senders(sender_book, suppressions, limits, jobs, management, policy),
         explain=Explain(campaigns, campaign_book, sender_book, limits, clock, policy),
         upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy, fence, witness),
         inbox=inbox,
-        intake=Intake(inbox, read_webhook, instance, limits, clock, events, policy),
+        intake=Intake(
+            inbox,
+            read_webhook,
+            instance,
+            limits,
+            clock,
+            events,
+            policy,
+            People(opt_words_of(settings), limits),
+            suppressions,
+        ),
+        conversations=LedgerConversations(database),
         unsure=Unsure(
             LedgerUnsure(database),
             campaign_book,

@@ -16,6 +16,7 @@ from dispatcher.api.health import Health
 from dispatcher.api.webhooks import Webhooks
 from dispatcher.app import App
 from dispatcher.channel.signatures import Signatures
+from dispatcher.ledger.applied import AppliedWatch
 from dispatcher.ledger.group_commit import InboxWriter
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.settings import secret
@@ -27,6 +28,7 @@ def make_app(app: App) -> ASGIApp:
     verify_token = settings.webhook_verify_token
     endpoint = Webhooks(
         InboxWriter(inbox, patience=timedelta(seconds=settings.webhook_wait_s)),
+        AppliedWatch(inbox, patience=timedelta(seconds=settings.webhook_apply_wait_s)),
         Signatures(secret(reference) for reference in sorted(settings.webhook_secrets)),
         secret(verify_token) if verify_token is not None else None,
         memory_bytes=settings.webhook_memory_mb * 2**20,

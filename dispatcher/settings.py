@@ -27,6 +27,25 @@ from dispatcher.domain.sender import BLOCKED_STATUSES, SenderStatus
 CONFIG_VARIABLE = "DISPATCHER_CONFIG"
 """Environment variable that names the TOML file; without it `dispatcher.toml` in the current folder, if there."""
 
+STOP_WORDS = {
+    "de": ["stopp", "abmelden", "abbestellen", "keine werbung"],
+    "en": ["stop", "stop all", "stop promotions", "unsubscribe", "opt out"],
+    "es": ["alto", "baja", "darme de baja", "cancelar suscripción"],
+    "fr": ["arrêt", "arrêter", "me désabonner", "désinscription"],
+    "it": ["basta", "disiscrivimi", "cancellami", "annulla iscrizione"],
+    "nl": ["afmelden", "uitschrijven", "geen reclame"],
+    "pt": ["parar", "sair", "descadastrar", "cancelar inscrição"],
+}
+RESUME_WORDS = {
+    "de": ["anmelden", "abonnieren"],
+    "en": ["start", "resume", "subscribe", "opt in", "unstop"],
+    "es": ["alta", "darme de alta", "suscribirme"],
+    "fr": ["reprendre", "me réabonner", "inscription"],
+    "it": ["iscrivimi", "riprendi"],
+    "nl": ["aanmelden", "inschrijven"],
+    "pt": ["voltar", "inscrever", "quero receber"],
+}
+
 
 class Settings(BaseSettings):
     """All settings, checked. Raises BadValue through `load`."""
@@ -101,8 +120,18 @@ class Settings(BaseSettings):
     """Where the token is that you tell Meta with the address for webhooks, as `env:NAME` or `file:/path`."""
     webhook_wait_s: float = Field(5.0, gt=0, le=60)
     """Seconds a webhook waits for the ledger; then Meta is asked to repeat it."""
+    webhook_apply_wait_s: float = Field(1.0, ge=0, le=10)
+    """Seconds the answer to a webhook in which people speak waits until intake has applied it; then it is answered anyway."""
     webhook_memory_mb: int = Field(64, ge=8, le=65536)
     """Megabytes that webhooks may hold in memory until they are in the ledger."""
+    stop_words: dict[str, list[str]] = STOP_WORDS
+    """Messages that opt a person out of campaigns, by language; as a whole, whatever their case, accents and punctuation."""
+    resume_words: dict[str, list[str]] = RESUME_WORDS
+    """Messages that opt a person in again, by language."""
+    stop_payloads: list[str] = ["STOP", "OPT_OUT", "UNSUBSCRIBE"]
+    """Payloads of buttons that opt a person out; with anything behind a sign, such as "STOP:autumn", too."""
+    resume_payloads: list[str] = ["START", "OPT_IN", "SUBSCRIBE"]
+    """Payloads of buttons that opt a person in again."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """What workers and the HTTP process write to standard error."""
 

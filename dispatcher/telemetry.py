@@ -18,6 +18,7 @@ from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.message import MessageState, Outcome
+from dispatcher.domain.opting import SuppressionChange
 from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.turn import DeadTurn, OpenedTurn
@@ -50,6 +51,12 @@ class Events:
             "dispatcher_webhook_updates_taken_total",
             "Webhook updates by kind",
             ["kind"],
+            registry=self.registry,
+        )
+        self._wished = Counter(
+            "dispatcher_suppressions_wished_total",
+            "People who opted out or in",
+            ["change"],
             registry=self.registry,
         )
         self._decided = Counter(
@@ -131,6 +138,11 @@ class Events:
             self._log.warning(
                 "webhook updates were put aside; see `dispatch quarantine list`", updates=updates["put_aside"]
             )
+
+    def wished(self, changes: Mapping[SuppressionChange, int]) -> None:
+        """People opted out or in."""
+        for change, count in changes.items():
+            self._wished.labels(change).inc(count)
 
     def intake_failed(self, error: Exception) -> None:
         """A batch of webhooks could not be applied as a whole."""

@@ -1,6 +1,7 @@
 """Where Meta delivers webhooks: signed bodies go into the inbox, and only then is the answer 200.
 
-Nothing is parsed here; what a body says is intake's business. Each refusal is an answer of its own, and none of them
+Nothing is parsed here; what a body says is intake's business. Where people speak in it, the answer waits a moment for
+intake, so that whoever opted out gets nothing any more once Meta has our answer. Each refusal is an answer of its own, and none of them
 loses anything: Meta repeats whatever was not answered with 200, for days. Memory is bounded, whoever sends and however
 much: bodies that are being read or wait for the ledger count against one budget.
 
@@ -22,7 +23,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from dispatcher.api.answers import Answer
 from dispatcher.channel.signatures import Signatures
+from dispatcher.channel.urgency import people_speak_in
 from dispatcher.domain.errors import LedgerUnavailable
+from dispatcher.ledger.applied import AppliedWatch
 from dispatcher.ledger.group_commit import InboxWriter
 
 PATH = "/webhooks/whatsapp"
@@ -50,6 +53,9 @@ NO_SECRET = Answer(
 )
 NO_TOKEN = Answer(503, "No verify token is configured (webhook_verify_token).", _AGAIN)
 FULL = Answer(503, "Too much is waiting to be stored. Try again.", (*_AGAIN, *_CLOSE))
+LATE = Answer(
+    200, "What people said is stored; intake has not applied it in time. Does an intake worker run?"
+)
 AWAY = Answer(503, "The webhook could not be stored in time. Try again.", _AGAIN)
 
 log = structlog.get_logger("api")
@@ -59,10 +65,17 @@ class Webhooks:
     """The endpoint, as an ASGI application for its path."""
 
     def __init__(
-        self, writer: InboxWriter, signatures: Signatures, verify_token: str | None, *, memory_bytes: int
+        self,
+        writer: InboxWriter,
+        watch: AppliedWatch,
+        signatures: Signatures,
+        verify_token: str | None,
+        *,
+        memory_bytes: int,
     ) -> None:
         """memory_bytes: how much all bodies together may hold until they are stored."""
         self._writer = writer
+        self._watch = watch
         self._signatures = signatures
         self._verify_token = verify_token.encode() if verify_token is not None else None
         self._free_bytes = memory_bytes
@@ -114,13 +127,17 @@ class Webhooks:
             return self._refuse(FULL)
         if not self._signatures.is_valid(signature, body):
             return self._refuse(FORGED)
+        is_urgent = people_speak_in(body)
         self._free_bytes -= len(body)
         try:
-            await self._writer.write(body)
+            await self._writer.write(body, is_urgent=is_urgent)
         except LedgerUnavailable as error:
             return self._refuse(AWAY, error)
         finally:
             self._free_bytes += len(body)
+        if is_urgent and not await self._watch.applied():
+            # why 200 all the same: it is stored, and to have it once more would help nobody.
+            self._complaints.about(LATE, None)
         return DONE
 
     async def _read_on(self, event: Message, receive: Receive) -> bytes | Answer:
@@ -153,7 +170,7 @@ class Webhooks:
 
 
 class _Complaints:
-    """What is refused, in the log: each cause at most once a minute, since strangers may ask as often as they like."""
+    """What is refused or late, in the log: each cause at most once a minute, since strangers may ask as often as they like."""
 
     def __init__(self) -> None:
         self._silent_until_s: dict[Answer, float] = {}
@@ -167,5 +184,8 @@ class _Complaints:
             self._silent_until_s[answer] = now_s + COMPLAIN_EVERY_S
             why = str(error or answer.text)
             log.warning(
-                "webhooks were refused", status=answer.status, why=why, times=self._unsaid.pop(answer)
+                "webhooks were not answered as usual",
+                status=answer.status,
+                why=why,
+                times=self._unsaid.pop(answer),
             )

@@ -30,6 +30,7 @@ _LISTS_OF_OTHERS: Mapping[str, str] = {
     "user_preferences": "user_preferences",
     "user_id_update": "user_id_update",
     "smb_message_echoes": "message_echoes",
+    "calls": "calls",
 }
 """Field → the member of its value that lists updates. Other fields tell one thing per change."""
 _PERSON_IDS = ("from", "from_user_id", "wa_id", "user_id", "to", "to_user_id")

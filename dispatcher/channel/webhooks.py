@@ -20,6 +20,14 @@ import orjson
 
 from dispatcher.channel.safe_json import read_json
 from dispatcher.channel.webhook_envelope import Fault, Update, updates_in
+from dispatcher.channel.webhook_people import (
+    about_person,
+    moved_to,
+    parent_id_of,
+    payload_of,
+    shared_number,
+    words_of,
+)
 from dispatcher.channel.webhook_values import (
     digits_of,
     failure_of,
@@ -120,6 +128,14 @@ def _inbound(update: Update) -> Inbound | Fault:
         context_wamid=id_of(context.get("id")) or id_of(reaction.get("message_id")),
         content=message,
         fragment=update.fragment,
+        parent_user_id=parent_id_of(message, contact),
+        words=words_of(message),
+        payload=payload_of(message),
+        moved_to=moved_to(message),
+        shared_number=shared_number(message),
+        came_by_entry_point=isinstance(message.get("referral"), dict),
+        is_in_group="group_id" in message,
+        takes_back="reaction" in message and not reaction.get("emoji"),
     )
 
 
@@ -139,6 +155,7 @@ def _account_news(update: Update) -> AccountNews | Fault:
         at=moment_of(time),
         key=sha256(told).hexdigest(),
         fragment=update.fragment,
+        about=about_person(update),
     )
 
 

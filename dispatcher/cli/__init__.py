@@ -16,6 +16,7 @@ from typer.main import get_command
 
 from dispatcher.cli import (
     campaigns,
+    conversations,
     demo,
     doctor,
     fence,
@@ -73,6 +74,7 @@ root.add_typer(templates.family)
 root.add_typer(messages.family)
 root.add_typer(unsure.family)
 root.add_typer(quarantine.family)
+root.add_typer(conversations.family)
 root.add_typer(suppressions.family)
 root.add_typer(fence.family)
 services.register(root)

@@ -27,6 +27,7 @@ from dispatcher.cli.output import ExitCode, Output
 from dispatcher.cli.report import report_table
 from dispatcher.domain.audience import Sieve
 from dispatcher.domain.ids import CampaignId, PersonKey, SenderId
+from dispatcher.domain.message import MessageState
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
 from dispatcher.domain.report import CampaignReport
@@ -38,6 +39,8 @@ from dispatcher.rehearsal import Rehearsal, Sandbox, rehearsal
 REGION = "GB"
 """Of the audience's numbers without a country code."""
 EXPORT = "campaign-demo.csv"
+WRITTEN = ("Hello, is the offer good in the shop by the harbour, too?", "Until when?", "Stop!", "Thank you ❤")
+"""What people write meanwhile; one of them opts out."""
 REPORTS_WITHIN_S = 15
 """How long the demo waits for the last reports."""
 
@@ -85,14 +88,20 @@ async def _play(out: Output, stage: Rehearsal, data: Path, speed: Rate, to: Path
             style="dim",
         )
         await app.campaigns.start(campaign.id)
+        await _people_write(app, campaign.id, stage.sandbox)
         await follow(app, campaign.id, out, until_held=True)
         await _reports_are_in(app, stage.sandbox)
         report = await app.campaigns.report(campaign.id)
         differences = await _compare(app, campaign.id, stage.sandbox)
         faults = [fault.what for fault in await app.campaigns.check()]
+        conversations = await app.conversations.list(len(WRITTEN))
         await export(app.campaigns.export(campaign.id), to, force=True)
     record = stage.sandbox.get("record")
-    result = _result(report, record, differences, faults, time.monotonic() - started)
+    result = {
+        **_result(report, record, differences, faults, time.monotonic() - started),
+        "wrote": len(conversations),
+        "opted_out": sum(one.suppressed is not None for one in conversations),
+    }
     out.answer(
         {**result, "export": to},
         Rule(style="dim"),
@@ -101,6 +110,18 @@ async def _play(out: Output, stage: Rehearsal, data: Path, speed: Rate, to: Path
         *_ending(result, to),
     )
     return ExitCode.DONE if result["adds_up"] else ExitCode.NO
+
+
+async def _people_write(app: App, campaign_id: CampaignId, sandbox: Sandbox) -> None:
+    """While the campaign runs, the last of its people write to the shop, and one of them opts out before being reached."""
+    rows = [row async for chunk in app.campaigns.export(campaign_id) for row in chunk]
+    waiting = [str(row["phone"]) for row in rows if row["state"] == MessageState.PENDING]
+    written = [
+        {"phone_number_id": "200000000000001", "person": person, "text": text}
+        for person, text in zip(waiting[-len(WRITTEN) :], WRITTEN, strict=False)
+    ]
+    if written:
+        await asyncio.to_thread(sandbox.send, "POST", "inbound", written)
 
 
 async def _reports_are_in(app: App, sandbox: Sandbox) -> None:
@@ -208,6 +229,10 @@ def _ending(result: Mapping[str, Any], to: Path) -> Sequence[Text]:
             if agrees
             else "it does NOT agree with ours",
             "green" if agrees else "bold red",
+        ),
+        Text(
+            f"{result['wrote']} people wrote meanwhile, {result['opted_out']} of them opted out "
+            "and got nothing more"
         ),
         Text(f"everybody, line by line: {to}"),
         Text(f"{result['messages_per_s']:,.0f} messages/s, {result['seconds']:.0f} s in all", "dim"),

@@ -6,7 +6,7 @@ The list is applied when an audience is imported and again at every claim, so an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,18 +15,19 @@ import typer
 from dispatcher.app import App
 from dispatcher.cli.command import command, group, in_app
 from dispatcher.cli.output import ExitCode, Output, table
+from dispatcher.cli.people import key_of, people_of
 from dispatcher.cli.shapes import clock_text
 from dispatcher.domain.audience import Person, Rejected, RejectReason, Sieve
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.ids import PersonKey
-from dispatcher.domain.phone import BadPhone, Phone, parse_phone
 from dispatcher.engine.audience import open_audience
 from dispatcher.settings import Settings
 
 family = group("suppressions", "People who get nothing from us.")
 
 Numbers = Annotated[
-    list[str], typer.Argument(metavar="+NUMBER…", help="Phone numbers with + and country code.")
+    list[str],
+    typer.Argument(metavar="+NUMBER…", help="Phone numbers with + and country code, or user ids."),
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; shown wherever the person is left out.")]
 
@@ -34,7 +35,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; shown wherever the p
 @command(family, "add")
 async def add(app: App, out: Output, numbers: Numbers, reason: Reason = "asked_not_to") -> None:
     """Put people on the list; it binds at once, also in campaigns that run."""
-    people = [(PersonKey(phone.key), phone.e164) for phone in _phones(numbers)]
+    people = people_of(numbers)
     new = await app.senders.suppress(people, reason, "command line")
     out.answer(
         {"given": len(people), "new": new},
@@ -44,8 +45,8 @@ async def add(app: App, out: Output, numbers: Numbers, reason: Reason = "asked_n
 
 @command(family, "remove")
 async def remove(app: App, out: Output, numbers: Numbers) -> None:
-    """Take people off the list; messages that were left out because of it stay so."""
-    keys = [PersonKey(phone.key) for phone in _phones(numbers)]
+    """Take people off the list, whatever put them there; messages that were left out because of it stay so."""
+    keys = [key for key, _ in people_of(numbers)]
     removed = await app.senders.unsuppress(keys)
     out.answer(
         {"given": len(keys), "removed": removed},
@@ -57,10 +58,25 @@ async def remove(app: App, out: Output, numbers: Numbers) -> None:
 async def list_suppressions(app: App, out: Output) -> None:
     """Everybody on the list, the oldest entry first."""
     people = await app.senders.suppressed()
-    rows = [(one.person, one.reason, one.source, clock_text(one.at)) for one in people]
+    rows = [(one.person, one.reason, one.source, clock_text(one.at), clock_text(one.until)) for one in people]
     out.answer(
         {"suppressions": people},
-        table(("person", "reason", "source", "since"), rows) if rows else "the list is empty",
+        table(("person", "reason", "source", "since", "until"), rows) if rows else "the list is empty",
+    )
+
+
+@command(family, "history")
+async def history(
+    app: App,
+    out: Output,
+    person: Annotated[str, typer.Argument(metavar="+NUMBER", help="A phone number, or a user id.")],
+) -> None:
+    """When and how a person opted out or in, or was put on the list or taken off it."""
+    entries = await app.senders.suppression_history(key_of(person))
+    rows = [(clock_text(one.at), one.change, one.reason, one.source) for one in entries]
+    out.answer(
+        {"history": entries},
+        table(("at", "what", "reason", "source"), rows) if rows else "nothing is known of this person",
     )
 
 
@@ -119,13 +135,3 @@ def import_file(
         return ExitCode.NO if rejected else ExitCode.DONE
 
     return in_app(work)
-
-
-def _phones(numbers: Sequence[str]) -> list[Phone]:
-    """All of them, or BadValue that names every one that is none."""
-    region = Settings.load().default_region
-    read = [(number, parse_phone(number, region)) for number in numbers]
-    problems = [f"{number!r}: {phone.text}" for number, phone in read if isinstance(phone, BadPhone)]
-    if problems:
-        raise BadValue("these are no phone numbers; nothing was changed", problems=problems)
-    return [phone for _, phone in read if isinstance(phone, Phone)]

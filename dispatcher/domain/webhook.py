@@ -85,6 +85,55 @@ class Inbound:
     content: Mapping[str, Any]
     """The message as Meta wrote it, made safe to store: no NUL, no lone surrogate."""
     fragment: bytes
+    parent_user_id: str | None = None
+    """The writer's id with all businesses of one parent."""
+    words: str | None = None
+    """What the writer wrote or pressed, as they saw it."""
+    payload: str | None = None
+    """What the business had put behind the button that was pressed."""
+    moved_to: str | None = None
+    """The writer's new number in digits; `person` is the former one then."""
+    shared_number: str | None = None
+    """The writer's own number in digits, given on request."""
+    came_by_entry_point: bool = False
+    """Whether the writer came by an ad or a Page's button."""
+    is_in_group: bool = False
+    takes_back: bool = False
+    """Whether it is a reaction that was removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A person told Meta whether they want marketing of this business."""
+
+    person: str | None
+    """In digits; None where only a user id is known."""
+    user_id: str | None
+    parent_user_id: str | None
+    wants_messages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdChange:
+    """A person's user ids changed."""
+
+    person: str | None
+    """In digits; None where the number is hidden."""
+    user_ids: tuple[str, ...]
+    """Present and former ones, of the business and of its parent; all of one person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A person called a sender, whether or not anybody answered."""
+
+    phone_number_id: str
+    person: str | None
+    """In digits; None where only a user id is known."""
+    user_id: str | None
+
+
+PersonNews = Preference | UserIdChange | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +151,8 @@ class AccountNews:
     key: str
     """The same for each delivery of the same news: a hash over account, field, value and time, in hex."""
     fragment: bytes
+    about: PersonNews | None = None
+    """What it tells of a person, where it does."""
 
 
 @dataclass(frozen=True, slots=True)

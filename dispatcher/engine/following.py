@@ -56,7 +56,7 @@ async def keep(memory: Memory, origin: Origin, consequence: Consequence, now: da
     """Write it down; returns the hold that came of it. Raises LedgerUnavailable; the next such answer tries again."""
     match consequence.remember:
         case Remember.OPTED_OUT:
-            await memory.suppress(origin.person, origin.key, "opted_out", "Meta, 131050")
+            await memory.opt_out(origin.person, origin.key, "Meta, 131050", now)
         case Remember.COOLED_DOWN:
             await memory.cool_down(origin.key, FIRST_COOLDOWN, LONGEST_COOLDOWN)
         case Remember.UNDELIVERABLE:
@@ -86,6 +86,8 @@ async def tell_limits(
     with contextlib.suppress(LimitsUnavailable):  # without Redis nothing is granted anyway
         if consequence.slows_down:
             await limits.slow_down(sender.id, sender.pool, granted_at, str(consequence.code))
+        if consequence.remember is Remember.OPTED_OUT:
+            await limits.stop_people(sender.pool, [origin.key])
         if consequence.pair_until is not None:
             await limits.back_off_pair(sender.pool, sender.id, origin.key, consequence.pair_until)
 

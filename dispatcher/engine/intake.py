@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from dispatcher.domain.errors import DispatcherError, LimitsUnavailable
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.ids import CampaignId, PersonKey
 from dispatcher.domain.inbox import PutAside
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.phone import Phone, parse_phone
 from dispatcher.domain.receipt import AttemptRef, FailedAttempt, Receipt
-from dispatcher.domain.sender import Sender
 from dispatcher.domain.turn import Held
 from dispatcher.domain.verdict import verdict_for
 from dispatcher.domain.webhook import AccountNews, Inbound, News, Report, Unreadable
 from dispatcher.engine.answers import Consequence, after_refusal
 from dispatcher.engine.following import Origin, keep, tell_limits
-from dispatcher.ports import Clock, Inbox, IntakeBatch, Limits, Telemetry
+from dispatcher.engine.people import People, Told
+from dispatcher.ports import Clock, Inbox, IntakeBatch, Limits, SuppressionBook, Telemetry
 
 MOST_BODIES = 500
 """Bodies per transaction; a body may carry a thousand updates, so the inbox bounds a batch by size, too."""
@@ -41,7 +41,7 @@ class _Gist:
 
     reports: list[tuple[datetime, Report]] = field(default_factory=list)
     inbound: list[tuple[datetime, Inbound]] = field(default_factory=list)
-    accounts: list[AccountNews] = field(default_factory=list)
+    accounts: list[tuple[datetime, AccountNews]] = field(default_factory=list)
     aside: list[PutAside] = field(default_factory=list)
 
 
@@ -51,7 +51,10 @@ class _Aftermath:
 
     updates: Mapping[str, int] = field(default_factory=dict)
     """Taken in, by kind."""
-    inbound: Sequence[tuple[Sender, int]] = ()
+    told: Told = field(default_factory=Told)
+    """Of people."""
+    emptied: Sequence[CampaignId] = ()
+    """Campaigns that have lost people; perhaps nobody is left there."""
     drawn: list[tuple[Origin, Consequence, Held | None]] = field(default_factory=list)
 
 
@@ -68,6 +71,8 @@ class Intake:
     clock: Clock
     telemetry: Telemetry
     policy: Policy
+    people: People
+    suppressions: SuppressionBook
 
     async def drain(self, most: int = MOST_BODIES) -> int:
         """Take one batch. Returns how many bodies it had; 0 when nothing waits. Raises LedgerUnavailable."""
@@ -119,10 +124,11 @@ class Intake:
             return aftermath
         gist = self._understood(batch)
         # Inbound first: a person's "stop" counts before anything that might follow from a failure.
-        await self._keep_inbound(batch, gist, aftermath)
+        await self._hear(batch, gist, aftermath)
         await self._keep_accounts(batch, gist)
         await self._book(batch, gist, aftermath)
         await batch.put_aside(gist.aside)
+        aftermath.emptied = await self.people.leave_campaigns(batch, aftermath.told)
         aftermath.updates = _counted(gist)
         return aftermath
 
@@ -136,31 +142,29 @@ class Intake:
                     case Inbound():
                         gist.inbound.append((body.received_at, news))
                     case AccountNews():
-                        gist.accounts.append(news)
+                        gist.accounts.append((body.received_at, news))
                     case Unreadable(reason, detail, fragment):
                         gist.aside.append(PutAside(body.received_at, reason, detail, fragment))
         return gist
 
-    # what people wrote
+    # what people said, and other news of accounts
 
-    async def _keep_inbound(self, batch: IntakeBatch, gist: _Gist, aftermath: _Aftermath) -> None:
-        if not gist.inbound:
-            return
-        known = await batch.receipts.known_numbers([news.phone_number_id for _, news in gist.inbound])
-        ours = {news.wamid: news for _, news in gist.inbound if news.phone_number_id in known}
-        if ours:
-            aftermath.inbound = await batch.receipts.keep_inbound(list(ours.values()))
+    async def _hear(self, batch: IntakeBatch, gist: _Gist, aftermath: _Aftermath) -> None:
+        known: frozenset[str] = frozenset()
+        if gist.inbound:
+            known = await batch.receipts.known_numbers([news.phone_number_id for _, news in gist.inbound])
+        ours = {news.wamid: (at, news) for at, news in gist.inbound if news.phone_number_id in known}
+        about_people = [(at, news) for at, news in gist.accounts if news.about is not None]
+        aftermath.told = await self.people.take_in(batch, list(ours.values()), about_people)
         gist.aside += [
             PutAside(at, "unknown_sender", f"no sender has the id {news.phone_number_id}", news.fragment)
             for at, news in gist.inbound
             if news.phone_number_id not in known
         ]
 
-    # news of accounts
-
     async def _keep_accounts(self, batch: IntakeBatch, gist: _Gist) -> None:
         if gist.accounts:
-            await batch.receipts.keep_account_news(gist.accounts)
+            await batch.receipts.keep_account_news([news for _, news in gist.accounts])
 
     # reports
 
@@ -257,7 +261,9 @@ class Intake:
         self.telemetry.took_in(aftermath.updates)
         for origin, consequence, held in aftermath.drawn:
             await tell_limits(self.limits, self.policy, origin, consequence, held)
-        for sender, messages in aftermath.inbound:
+        self.telemetry.wished(aftermath.told.wishes)
+        await self.suppressions.call_emptied(aftermath.emptied)
+        for sender, messages in aftermath.told.inbound:
             try:
                 await self.limits.count_inbound(sender.pool, sender.id, messages)
             except LimitsUnavailable:

@@ -15,13 +15,15 @@ from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.grant import Usage
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.opting import HistoryEntry
 from dispatcher.domain.pacing import Policy, limits_of
 from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
 from dispatcher.domain.turn import DueLane
+from dispatcher.engine.people import release, stop
 from dispatcher.engine.telling import tell_all
-from dispatcher.ports import Jobs, Limits, Management, SenderBook
+from dispatcher.ports import Jobs, Limits, Management, SenderBook, SuppressionBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,16 @@ class Senders:
     """The engine's door for everything about senders."""
 
     def __init__(
-        self, book: SenderBook, limits: Limits, jobs: Jobs, management: Management, policy: Policy
+        self,
+        book: SenderBook,
+        suppressions: SuppressionBook,
+        limits: Limits,
+        jobs: Jobs,
+        management: Management,
+        policy: Policy,
     ) -> None:
         self._book = book
+        self._suppressions = suppressions
         self._limits = limits
         self._jobs = jobs
         self._management = management
@@ -93,16 +102,30 @@ class Senders:
         return await self._book.templates()
 
     async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
-        """Put people (key, E.164) on the suppression list; binds at the next claim. Returns how many were new."""
-        return await self._book.suppress(people, reason, source)
+        """Put people (key or user id, and how they are shown) on the suppression list. Returns how many were new.
 
-    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
+        They get nothing more from any campaign, but for what was already granted.
+        """
+        keys = await self._suppressions.keys_of([key for key, _ in people])
+        pools = await self._suppressions.pools_of(keys)
+        new = await self._suppressions.put(people, reason, source)
+        await stop(self._limits, pools)
+        return new
+
+    async def unsuppress(self, keys: Sequence[PersonKey], source: str = "command line") -> int:
         """Take people off the list; messages that were suppressed stay so. Returns how many were on it."""
-        return await self._book.unsuppress(keys)
+        removed = await self._suppressions.remove(keys, source)
+        if removed:
+            await release(self._suppressions, self._limits, removed)
+        return len(removed)
 
     async def suppressed(self) -> Sequence[Suppressed]:
         """The list, oldest first."""
-        return await self._book.suppressed()
+        return await self._suppressions.all()
+
+    async def suppression_history(self, key: str) -> Sequence[HistoryEntry]:
+        """All that happened to a person on the list, the oldest first. key: of the number, or a user id."""
+        return await self._suppressions.history(key)
 
     async def _usage(self, sender: Sender) -> Usage | None:
         try:

@@ -225,6 +225,11 @@ async def _finish(connection: Connection, campaign_id: CampaignId, tally: _Tally
         await connection.execute(SQL["analyze"], timeout=_STATEMENT_TIMEOUT_S)
     if RejectReason.DUPLICATE in tally.rejected:
         await connection.execute(SQL["name_first_lines"], campaign_id, timeout=_STATEMENT_TIMEOUT_S)
+    if former := await connection.fetchval(
+        SQL["reject_former_numbers"], campaign_id, timeout=_STATEMENT_TIMEOUT_S
+    ):
+        tally.people -= former
+        tally.rejected[RejectReason.DUPLICATE] += former
     suppressed = _count(await connection.execute(SQL["suppress"], campaign_id, timeout=_STATEMENT_TIMEOUT_S))
     await connection.execute(SQL["finish"], campaign_id, tally.people, suppressed, tally.rejected.total())
     return suppressed

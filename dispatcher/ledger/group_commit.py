@@ -30,7 +30,9 @@ LOAD_BYTES = 8 * 2**20
 class Inbox(Protocol):
     """What is needed of `LedgerInbox`."""
 
-    async def add(self, bodies: Sequence[bytes], *, within: timedelta) -> None:
+    async def add(
+        self, bodies: Sequence[bytes], *, within: timedelta, urgent: Sequence[bool] | None = None
+    ) -> None:
         """Write bodies in one transaction. Raises LedgerUnavailable."""
         ...
 
@@ -45,12 +47,14 @@ class _Load:
     """By the loop's clock: when nobody waits any longer."""
     timer: TimerHandle = field(init=False)
     bodies: list[bytes] = field(default_factory=list)
+    urgent: list[bool] = field(default_factory=list)
     waiting: list[Future[None]] = field(default_factory=list)
     size_bytes: int = 0
 
-    def add(self, body: bytes, future: Future[None]) -> None:
+    def add(self, body: bytes, future: Future[None], *, is_urgent: bool) -> None:
         """One more."""
         self.bodies.append(body)
+        self.urgent.append(is_urgent)
         self.waiting.append(future)
         self.size_bytes += len(body)
 
@@ -78,8 +82,8 @@ class InboxWriter:
         self._loads: deque[_Load] = deque()
         self._tasks: set[Task[None]] = set()
 
-    async def write(self, body: bytes) -> None:
-        """Return once the body is committed.
+    async def write(self, body: bytes, *, is_urgent: bool = False) -> None:
+        """Return once the body is committed. is_urgent: it is to be taken in before others.
 
         Raises LedgerUnavailable when the ledger is away, or is not done within the patience; it may be written then.
         """
@@ -88,7 +92,7 @@ class InboxWriter:
         if load is None or load.size_bytes >= LOAD_BYTES:
             load = self._open(loop)
         future = loop.create_future()
-        load.add(body, future)
+        load.add(body, future, is_urgent=is_urgent)
         await future
 
     def _open(self, loop: AbstractEventLoop) -> _Load:
@@ -119,7 +123,8 @@ class InboxWriter:
     async def _write(self, load: _Load, loop: AbstractEventLoop) -> None:
         error: LedgerUnavailable | None = LedgerUnavailable("the process was stopped before the commit")
         try:
-            await self._inbox.add(load.bodies, within=timedelta(seconds=load.ends_s - loop.time()))
+            within = timedelta(seconds=load.ends_s - loop.time())
+            await self._inbox.add(load.bodies, within=within, urgent=load.urgent)
             error = None
         except LedgerUnavailable as away:
             error = away

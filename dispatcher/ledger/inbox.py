@@ -18,10 +18,12 @@ import asyncpg
 
 from dispatcher.domain.errors import LedgerUnavailable
 from dispatcher.domain.inbox import Backlog, Body, PutAside, Quarantined
+from dispatcher.ledger.conversations import LedgerPeople
 from dispatcher.ledger.database import Database, Session, Transaction, reachable
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.receipts import LedgerReceipts
+from dispatcher.ledger.suppressions import LedgerSuppressions
 
 SQL = load("inbox")
 
@@ -39,6 +41,8 @@ class LedgerBatch:
     session: Session
     """For whatever else belongs to the same transaction."""
     receipts: LedgerReceipts
+    people: LedgerPeople
+    suppressions: LedgerSuppressions
     memory: LedgerMemory
 
     def attempt(self) -> AbstractAsyncContextManager[object]:
@@ -64,8 +68,10 @@ class LedgerInbox:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(self, bodies: Sequence[bytes], *, within: timedelta) -> None:
-        """Write bodies in one transaction.
+    async def add(
+        self, bodies: Sequence[bytes], *, within: timedelta, urgent: Sequence[bool] | None = None
+    ) -> None:
+        """Write bodies in one transaction. urgent: which of them are to be taken in before others; None: none.
 
         Raises LedgerUnavailable when the ledger is away, too slow or refuses; whether they were written is then not
         known, and writing them again does no harm: news is told apart by what it says.
@@ -74,7 +80,8 @@ class LedgerInbox:
         try:
             with reachable():
                 async with self._db.pool.acquire(timeout=seconds) as connection:
-                    await connection.execute(SQL["add"], bodies, timeout=seconds)
+                    are_urgent = [False] * len(bodies) if urgent is None else urgent
+                    await connection.execute(SQL["add"], bodies, are_urgent, timeout=seconds)
         except asyncpg.PostgresError as error:  # the disk is full, the server is a standby …
             raise LedgerUnavailable(f"PostgreSQL refuses webhooks: {error}") from error
 
@@ -85,7 +92,20 @@ class LedgerInbox:
             session = Transaction(connection)
             rows = await session.fetch(SQL["take"], most, BATCH_BYTES) if most else []
             bodies = [Body(row["received_at"], row["body"]) for row in rows]
-            yield LedgerBatch(bodies, session, LedgerReceipts(session), LedgerMemory(session))
+            yield LedgerBatch(
+                bodies,
+                session,
+                LedgerReceipts(session),
+                LedgerPeople(session),
+                LedgerSuppressions(session),
+                LedgerMemory(session),
+            )
+
+    async def urgent(self) -> tuple[int, int] | None:
+        """The first and the last urgent body that is not applied yet, by their place in the inbox; None when all are."""
+        row = await self._db.fetchrow(SQL["urgent"])
+        assert row is not None
+        return None if row["first"] is None else (row["first"], row["last"])
 
     async def waiting(self) -> Backlog:
         """What nobody has taken in yet. Reads the whole inbox."""

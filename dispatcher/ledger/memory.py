@@ -14,6 +14,7 @@ from dispatcher.domain.turn import Held
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import sender_of
+from dispatcher.ledger.suppressions import LedgerSuppressions
 
 SQL = load("memory")
 
@@ -39,8 +40,12 @@ class LedgerMemory:
     async def suppress(
         self, person: str, key: PersonKey, reason: str, source: str, until: datetime | None = None
     ) -> None:
-        """Put a person on the suppression list."""
-        await self._db.execute(SQL["suppress"], key, person, reason, source, until)
+        """Put a person on the suppression list, and take them out of campaigns."""
+        await LedgerSuppressions(self._db).put([(key, person)], reason, source, until)
+
+    async def opt_out(self, person: str, key: PersonKey, source: str, at: datetime) -> None:
+        """The person wants no more campaigns."""
+        await LedgerSuppressions(self._db).opt_out(key, person, source, at)
 
     async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
         """No marketing for this person for a while; returns until when."""

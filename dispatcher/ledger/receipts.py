@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
-from dispatcher.domain.sender import Sender
-from dispatcher.domain.webhook import AccountNews, Inbound
+from dispatcher.domain.webhook import AccountNews
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import sender_of
@@ -96,25 +95,6 @@ class LedgerReceipts:
     async def call_lanes(self, campaign_id: CampaignId) -> None:
         """Idle lanes of a campaign are due now."""
         await self._db.execute(SQL["call_lanes"], campaign_id, None)
-
-    async def keep_inbound(self, messages: Sequence[Inbound]) -> Sequence[tuple[Sender, int]]:
-        """Store messages from people, each once. Returns the senders they went to, and how many were new."""
-        columns = [
-            (
-                m.wamid,
-                m.phone_number_id,
-                m.person and f"+{m.person}",
-                m.user_id,
-                m.name,
-                m.at,
-                m.kind,
-                m.context_wamid,
-                m.content,
-            )
-            for m in messages
-        ]
-        rows = await self._db.fetch(SQL["keep_inbound"], *map(list, zip(*columns, strict=True)))
-        return [(sender_of(row["sender"]), row["messages"]) for row in rows]
 
     async def known_numbers(self, phone_number_ids: Sequence[str]) -> frozenset[str]:
         """Which of these belong to senders that we know."""

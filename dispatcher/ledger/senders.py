@@ -1,4 +1,4 @@
-"""Senders, templates, holds and suppressions in the ledger.
+"""Senders, templates and holds in the ledger.
 
 A change of a sender pokes its lanes in the same transaction, so that a hold ends as soon as its cause does.
 """
@@ -14,8 +14,7 @@ import asyncpg
 
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.hold import Hold
-from dispatcher.domain.ids import LaneId, PersonKey, PoolKey, SenderId
-from dispatcher.domain.report import Suppressed
+from dispatcher.domain.ids import LaneId, PoolKey, SenderId
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
 from dispatcher.domain.turn import DueLane
@@ -115,22 +114,6 @@ class LedgerSenders:
         """One template of an account."""
         body = await self._db.fetchval(SQL["template"], waba_id, name, language)
         return None if body is None else parse_template(body)
-
-    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
-        """Put people (key, E.164) on the suppression list. Returns how many were new."""
-        keys = [key for key, _ in people]
-        added = await self._db.fetch(
-            SQL["add_suppressions"], keys, [person for _, person in people], reason, source
-        )
-        return len(added)
-
-    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
-        """Take people off the list. Returns how many were on it."""
-        return len(await self._db.fetch(SQL["remove_suppressions"], keys))
-
-    async def suppressed(self) -> Sequence[Suppressed]:
-        """The suppression list, oldest first."""
-        return [Suppressed(**row) for row in await self._db.fetch(SQL["all_suppressions"])]
 
 
 def template_key(waba_id: str, name: str, language: str) -> str:

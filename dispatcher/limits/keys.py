@@ -68,6 +68,11 @@ class PoolKeys:
         """Sorted set: person → until when Meta's refusal of the pair is honoured, ms."""
         return f"{self.prefix}:barred:{sender_id}"
 
+    @property
+    def stopped(self) -> str:
+        """Sorted set: person who opted out just now → until when campaigns' messages to them are refused here, ms."""
+        return f"{self.prefix}:stopped"
+
     def hungry(self, sender_id: SenderId) -> str:
         """Sorted set: `lane priority weight` of a lane that wants more than it got → until when it counts as such, ms."""
         return f"{self.prefix}:hungry:{sender_id}"

@@ -10,7 +10,7 @@ Source of the platform's numbers: Meta, "Throughput" and "Messaging limits" (Wha
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -30,6 +30,11 @@ from dispatcher.ports import Clock
 
 MOST_ASKS = 500
 """People in one sub-batch: about 2 ms of the server's time, in which it serves nobody else."""
+
+STOPPED_FOR = timedelta(minutes=5)
+"""A turn lasts a minute at most, and gives back or asks for all that it has claimed by then."""
+MOST_STOPPED = 1_000
+"""People per call."""
 
 
 class RedisLimits:
@@ -187,6 +192,19 @@ class RedisLimits:
         """After Meta's 131056: nothing goes from this sender to this person before `until`, at most seven days hence."""
         await self._scripts.back_off_pair(self._keys(pool), sender_id, person, ms_until(until, self._now()))
 
+    async def stop_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """Grant no campaign's message to these people for `STOPPED_FOR`, from the next grant on; replies are not stopped.
+
+        For what turns had claimed before the ledger knew: longer than any turn keeps a message before it asks.
+        """
+        for some in _chunks(people):
+            await self._scripts.stop_people(self._keys(pool), some, in_ms(STOPPED_FOR))
+
+    async def release_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """Campaigns may write to these people again, from the next grant on."""
+        for some in _chunks(people):
+            await self._scripts.release_people(self._keys(pool), some)
+
     async def rebuild(
         self,
         pool: PoolKey,
@@ -213,6 +231,10 @@ class RedisLimits:
         status, *answer = await self._scripts.usage(self._keys(sender.pool), sender.sender_id)
         stand(status, sender.pool)
         return usage_of(sender, answer, self._now())
+
+
+def _chunks(people: Sequence[PersonKey]) -> Iterator[Sequence[PersonKey]]:
+    return (people[start : start + MOST_STOPPED] for start in range(0, len(people), MOST_STOPPED))
 
 
 def _caller_time(clock: Clock | None, now_ms: Callable[[], int] | None) -> Callable[[], datetime]:

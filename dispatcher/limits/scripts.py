@@ -157,6 +157,14 @@ class Scripts:
         arguments = (self._now(), person, for_ms, self._idle_ms)
         await self._run("back_off_pair", (keys.barred(sender_id),), arguments)
 
+    async def stop_people(self, keys: PoolKeys, people: Sequence[PersonKey], for_ms: int) -> None:
+        """See stop_people.lua."""
+        await self._run("stop_people", (keys.stopped,), (self._now(), for_ms, self._idle_ms, *people))
+
+    async def release_people(self, keys: PoolKeys, people: Sequence[PersonKey]) -> None:
+        """See release_people.lua."""
+        await self._run("release_people", (keys.stopped,), people)
+
     async def usage(self, keys: PoolKeys, sender_id: SenderId) -> list[Any]:
         """See usage.lua."""
         names = (keys.pool, keys.sender(sender_id), keys.sender_reach(sender_id), keys.reach)
@@ -220,6 +228,7 @@ def _same_for_turn(
         keys.served(sender_id),
         keys.barred(sender_id),
         keys.returned(turn.turn_id),
+        keys.stopped,
     )
     same = (turn.epoch, _as_rival(turn), *map(str, terms))
     return [name.encode() for name in names], [each.encode() for each in same]

@@ -18,11 +18,13 @@ from dispatcher.ports.lane import (
     Turns,
     Witness,
 )
+from dispatcher.ports.people import ConversationBook, PeopleBook, SuppressionBook
 
 __all__ = [
     "CampaignBook",
     "Channel",
     "Clock",
+    "ConversationBook",
     "FenceBook",
     "Inbox",
     "IntakeBatch",
@@ -32,8 +34,10 @@ __all__ = [
     "Memory",
     "Payload",
     "Payloads",
+    "PeopleBook",
     "ReceiptBook",
     "SenderBook",
+    "SuppressionBook",
     "Telemetry",
     "Turns",
     "UnsureBook",

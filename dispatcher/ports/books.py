@@ -18,7 +18,6 @@ from dispatcher.domain.report import (
     LaneView,
     MessageView,
     Reported,
-    Suppressed,
     UnsureView,
     Waiting,
 )
@@ -107,7 +106,7 @@ class CampaignBook(Protocol):
 
 
 class SenderBook(Protocol):
-    """Senders, templates, holds and suppressions in the ledger."""
+    """Senders, templates and holds in the ledger."""
 
     async def add(self, sender: Sender) -> Sender:
         """Raises Conflict."""
@@ -153,18 +152,6 @@ class SenderBook(Protocol):
 
     async def template(self, waba_id: str, name: str, language: str) -> Template | None:
         """One template."""
-        ...
-
-    async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
-        """Returns how many were new."""
-        ...
-
-    async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
-        """Returns how many were on the list."""
-        ...
-
-    async def suppressed(self) -> Sequence[Suppressed]:
-        """Oldest first."""
         ...
 
 

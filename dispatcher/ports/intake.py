@@ -10,9 +10,9 @@ from dispatcher.domain.ids import CampaignId, PersonKey
 from dispatcher.domain.inbox import Body, PutAside
 from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
-from dispatcher.domain.sender import Sender
-from dispatcher.domain.webhook import AccountNews, Inbound
+from dispatcher.domain.webhook import AccountNews
 from dispatcher.ports.lane import Memory
+from dispatcher.ports.people import PeopleBook, SuppressionBook
 
 
 class ReceiptBook(Protocol):
@@ -45,10 +45,6 @@ class ReceiptBook(Protocol):
         """Idle lanes of a campaign are due now."""
         ...
 
-    async def keep_inbound(self, messages: Sequence[Inbound]) -> Sequence[tuple[Sender, int]]:
-        """Store messages from people, each once. Returns the senders they went to, and how many were new."""
-        ...
-
     async def known_numbers(self, phone_number_ids: Sequence[str]) -> frozenset[str]:
         """Which of these belong to senders that we know."""
         ...
@@ -72,6 +68,16 @@ class IntakeBatch(Protocol):
 
     @property
     def receipts(self) -> ReceiptBook:
+        """Within this transaction."""
+        ...
+
+    @property
+    def people(self) -> PeopleBook:
+        """Within this transaction."""
+        ...
+
+    @property
+    def suppressions(self) -> SuppressionBook:
         """Within this transaction."""
         ...
 

@@ -13,6 +13,7 @@ from dispatcher.domain.grant import Ask, Grant, Granted, Reached, ReachToken, Se
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.message import ClaimedMessage, Outcome
+from dispatcher.domain.opting import SuppressionChange
 from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
@@ -114,6 +115,10 @@ class Memory(Protocol):
         """Put a person on the suppression list; without `until`, until somebody takes it off."""
         ...
 
+    async def opt_out(self, person: str, key: PersonKey, source: str, at: datetime) -> None:
+        """The person wants no more campaigns: on the list until they say otherwise, and out of what is pending."""
+        ...
+
     async def cool_down(self, key: PersonKey, first: timedelta, longest: timedelta) -> datetime:
         """No marketing for this person, in any campaign, for a time that doubles with each call. Returns its end."""
         ...
@@ -188,6 +193,14 @@ class Limits(Protocol):
         self, pool: PoolKey, sender_id: SenderId, person: PersonKey, until: datetime
     ) -> None:
         """Meta refused this pair (131056): nothing goes from the sender to the person before `until`."""
+        ...
+
+    async def stop_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """These people opted out: for some minutes no campaign is granted a message to them, whatever was claimed before."""
+        ...
+
+    async def release_people(self, pool: PoolKey, people: Sequence[PersonKey]) -> None:
+        """These people opted in again: what `stop_people` said is over."""
         ...
 
     async def rebuild(
@@ -280,6 +293,10 @@ class Telemetry(Protocol):
 
     def took_in(self, updates: Mapping[str, int]) -> None:
         """Webhook updates were taken in, by kind: report, inbound, account, put_aside."""
+        ...
+
+    def wished(self, changes: Mapping[SuppressionChange, int]) -> None:
+        """People opted out or in, by word, button or preference."""
         ...
 
     def intake_failed(self, error: Exception) -> None:

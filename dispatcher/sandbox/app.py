@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .behaviour import Behaviour
 from .console.io import problem
+from .console.people import PeopleConsole
 from .console.record import RecordConsole
 from .console.weather import WeatherConsole
 from .console.webhooks import WebhookConsole
@@ -26,6 +27,7 @@ from .graph import Graph
 from .judge import Judge
 from .record import Record
 from .refusals import error_body, http_status, not_visible
+from .said import Sayings
 from .weather import Clock, Weather
 from .webhooks.deliveries import Deliveries
 from .webhooks.receipts import Receipts
@@ -52,6 +54,7 @@ class Sandbox:
         clock = clock_ms or steady_clock()
         self.world = world
         self.record = Record()
+        self.sayings = Sayings()
         self.weather = Weather(behaviour or Behaviour(), clock)
         self.dice = Dice(self.weather, seed)
         self.deliveries = Deliveries(world, self.weather, seed)
@@ -59,10 +62,11 @@ class Sandbox:
         self.judge = Judge(world, self.record, clock, receipts)
         self.graph = Graph(world, self.judge, self.dice)
         self.console: Sequence[Route] = [
-            *RecordConsole(self.judge, self.dice, self.deliveries).routes,
+            *RecordConsole(self.judge, self.dice, self.deliveries, self.sayings).routes,
             *WorldConsole(world, self.judge, self.deliveries).routes,
             *WeatherConsole(self.weather).routes,
             *WebhookConsole(world, self.judge, self.deliveries).routes,
+            *PeopleConsole(world, self.judge, self.deliveries, self.sayings).routes,
         ]
         self._rest = Starlette(
             routes=[

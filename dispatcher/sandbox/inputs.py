@@ -5,7 +5,7 @@ a world consists of is in `settings`. Unknown keys are errors, so that a misspel
 """
 
 from dataclasses import replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -148,8 +148,45 @@ class CallbackInput(Input):
         return Callback(**self.given())
 
 
+class MediaInput(Input):
+    """A picture, film, sound, file or sticker that a person sends."""
+
+    kind: Literal["image", "video", "audio", "document", "sticker"]
+    caption: str | None = None
+    filename: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Type and content as `messages[0]` holds them; the file itself is nowhere."""
+        media: dict[str, Any] = {
+            "mime_type": _MIME_TYPES[self.kind],
+            "sha256": "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=",
+            "id": "900000000000021",
+        }
+        if self.kind == "audio":
+            media["voice"] = True
+        given = {"caption": self.caption, "filename": self.filename}
+        media |= {name: value for name, value in given.items() if value is not None}
+        return {"type": self.kind, self.kind: media}
+
+
+_MIME_TYPES = {
+    "image": "image/jpeg",
+    "video": "video/mp4",
+    "audio": "audio/ogg; codecs=opus",
+    "document": "application/pdf",
+    "sticker": "image/webp",
+}
+
+
+class ReactionInput(Input):
+    """A person reacts to a message; without `emoji` they take a reaction back."""
+
+    message_id: str = Field(min_length=1)
+    emoji: str | None = None
+
+
 class InboundInput(Input):
-    """A person writes to a number: `text`, `button`, `interactive`, or any fragment of `messages[0]`."""
+    """A person writes to a number: `text`, `button`, `interactive`, `media`, `reaction`, or any fragment of `messages[0]`."""
 
     phone_number_id: Id
     person: PersonText
@@ -157,6 +194,8 @@ class InboundInput(Input):
     text: str | None = None
     button: dict[str, Any] | None = None
     interactive: dict[str, Any] | None = None
+    media: MediaInput | None = None
+    reaction: ReactionInput | None = None
     message: dict[str, Any] | None = None
     context_id: str | None = None
     """The wamid of what is answered."""
@@ -167,8 +206,9 @@ class InboundInput(Input):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
-        if sum(each is not None for each in (self.text, self.button, self.interactive, self.message)) != 1:
-            raise ValueError("say one of text, button, interactive and message")
+        things = (self.text, self.button, self.interactive, self.media, self.reaction, self.message)
+        if sum(each is not None for each in things) != 1:
+            raise ValueError("say one of text, button, interactive, media, reaction and message")
         return self
 
     def who(self) -> Person:
@@ -183,7 +223,39 @@ class InboundInput(Input):
             return {"type": "button", "button": self.button}
         if self.interactive is not None:
             return {"type": "interactive", "interactive": self.interactive}
+        if self.media is not None:
+            return self.media.content()
+        if self.reaction is not None:
+            return {"type": "reaction", "reaction": self.reaction.model_dump(exclude_none=True)}
         return self.message or {}
+
+    def words(self) -> str:
+        """What the person wrote or pressed, where it is one of these."""
+        return self.text or str((self.button or {}).get("text", ""))
+
+
+class PreferenceInput(Input):
+    """A person tells Meta whether they want marketing of a number's business."""
+
+    phone_number_id: Id
+    person: PersonText
+    value: Literal["stop", "resume", "signup"]
+
+    def who(self) -> Person:
+        """The person as the world knows them."""
+        return read_person(self.person) or self.person
+
+
+class MoveInput(Input):
+    """A person changes their number, and a business number is told."""
+
+    phone_number_id: Id
+    person: PhoneText
+    to: PhoneText
+
+    def way(self) -> tuple[int, int]:
+        """From which number to which."""
+        return int(read_person(self.person) or 0), int(read_person(self.to) or 0)
 
 
 class EventInput(Input):

@@ -113,6 +113,16 @@ class Judge:
         self._open_until_ms[number_id, person] = until_ms
         return until_ms
 
+    def move_person(self, person: Person, to: Person) -> None:
+        """A person has another number: their windows and their wishes go with them."""
+        for (number_id, whose), until_ms in list(self._open_until_ms.items()):
+            if whose == person:
+                self._open_until_ms[number_id, to] = max(
+                    until_ms, self._open_until_ms.get((number_id, to), 0)
+                )
+        if person in self.world.opted_out_people:
+            self.world.opted_out_people.add(to)
+
     def people_reached(self, number: Number) -> int:
         """How many people count against this number's limit now."""
         return self._reach(number).count(self._clock_ms(), day_ms=self.world.timing.day_ms)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 
 import pytest
 from api_builders import APP_SECRET, PATH, VERIFY_TOKEN, Street, head, signed
+from support.people import said
 from support.waiting import wait_until
 
 from dispatcher.api import webhooks
@@ -98,10 +100,10 @@ async def test_what_waits_together_is_written_together(
     bodies = [b"%d" % n for n in range(60)]
     handed_in, write = 0, InboxWriter.write
 
-    async def counted(writer: InboxWriter, body: bytes) -> None:
+    async def counted(writer: InboxWriter, body: bytes, *, is_urgent: bool = False) -> None:
         nonlocal handed_in
         handed_in += 1
-        await write(writer, body)
+        await write(writer, body, is_urgent=is_urgent)
 
     monkeypatch.setattr(InboxWriter, "write", counted)
     async with street.ledger_hangs():
@@ -182,3 +184,19 @@ async def test_without_a_verify_token_no_handshake_succeeds(street: Street) -> N
     answer = await street.client.get(PATH, params=a_verification())
     assert answer.status_code == 503
     assert "webhook_verify_token" in answer.text
+
+
+async def test_what_people_say_is_answered_when_it_is_applied(street: Street) -> None:
+    """The answer waits for intake; reports, of which there are many more, wait for nothing."""
+    body = said("Hello", at=datetime.now(UTC))
+    answer = asyncio.create_task(street.post(body))
+    while not answer.done():
+        await street.app.intake.drain()
+    assert (await answer).status_code == 200
+    assert await street.stored() == []
+
+
+async def test_without_intake_it_is_answered_all_the_same(street: Street) -> None:
+    body = said("Hello", at=datetime.now(UTC))
+    assert (await street.post(body)).status_code == 200
+    assert await street.stored() == [body]

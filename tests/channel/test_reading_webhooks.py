@@ -93,7 +93,6 @@ WHOLE_CHANGES = {
     "business_capability": "business_capability_update +0s",
     "business_capability_as_tier": "business_capability_update +0s",
     "business_username": "business_username_update +0s",
-    "calls": "calls +0s",
     "field_of_tomorrow": "constellation_update at no time",
     "flows": "flows +0s",
     "history": "history +0s",
@@ -113,6 +112,7 @@ WHOLE_CHANGES = {
 """Sample of one piece of news, its value kept as a whole → field and moment."""
 
 LISTS = {
+    "calls": ["calls +150s"],
     "errors_out_of_band": ["messages.errors at no time", "messages.errors at no time"],
     "message_echoes": ["smb_message_echoes +140s", "smb_message_echoes +141s"],
     "messages_with_a_list_of_tomorrow": ["messages.summaries at no time"],

@@ -27,13 +27,15 @@ class BrakedInbox(LedgerInbox):
         self.loads: list[list[bytes]] = []
         self.lost: set[int] = set()
 
-    async def add(self, bodies: Sequence[bytes], *, within: timedelta) -> None:
+    async def add(
+        self, bodies: Sequence[bytes], *, within: timedelta, urgent: Sequence[bool] | None = None
+    ) -> None:
         self.loads.append(list(bodies))
         number = len(self.loads)
         await self.brake.stop()
         if number in self.lost:
             raise LedgerUnavailable("the connection broke")
-        await super().add(bodies, within=within)
+        await super().add(bodies, within=within, urgent=urgent)
 
     async def stored(self) -> list[bytes]:
         async with self.batch(1_000) as batch:

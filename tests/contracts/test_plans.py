@@ -6,14 +6,16 @@ import re
 from datetime import timedelta
 
 import pytest
+from support.builders import a_phone
 from support.ledger import Filled, Ledger
 
+from dispatcher.domain.ids import PersonKey
 from dispatcher.domain.message import ClaimedMessage
 from dispatcher.domain.turn import OpenedTurn
 from dispatcher.ledger.queries import load
 
 PEOPLE = 20_000
-TURNS, RECEIPTS = load("turns"), load("receipts")
+TURNS, RECEIPTS, SUPPRESSIONS = load("turns"), load("receipts"), load("suppressions")
 
 
 @pytest.fixture
@@ -95,3 +97,13 @@ async def test_a_campaigns_next_wait_is_read_off_the_index(ledger: Ledger, fille
     lines = await touched(ledger, TURNS["earliest_pending"], filled.campaign.id)
     assert len(lines) == 1
     assert "messages_pending" in lines[0]
+
+
+async def test_whoever_opts_out_is_found_in_a_campaign_by_their_key(ledger: Ledger, filled: Filled) -> None:
+    person = a_phone(7)
+    await ledger.suppressions.put([(PersonKey(person), person)], "asked_not_to", "a test")
+    await ledger.database.execute("UPDATE messages SET state = 'pending' WHERE state = 'suppressed'")
+    for name in ("pools_of", "sweep"):
+        lines = await touched(ledger, SUPPRESSIONS[name], [person])
+        assert lines
+        assert all(map(is_by_index, lines)), (name, lines)

@@ -51,6 +51,11 @@ class Model:
         assert {m.person for m in claimed} == {p for p in free if self.state[p] == "claimed"}
         self.has[lane] += claimed
 
+    def suppress(self, person: str) -> None:
+        self.suppressed.add(person)
+        if self.state[person] == "pending":
+            self.state[person] = "suppressed"
+
     def settle(self, lane: int, n: int, state: str) -> list[ClaimedMessage]:
         settled, self.has[lane] = self.has[lane][:n], self.has[lane][n:]
         self.state.update({m.person: state for m in settled})
@@ -78,7 +83,7 @@ async def test_everybody_is_in_exactly_one_state_whatever_two_lanes_do(
                     messages
                 )
             case "suppress":
-                model.suppressed.add(a_phone(0))
+                model.suppress(a_phone(0))
                 await ledger.memory.suppress(a_phone(0), PersonKey(a_phone(0)), "opted_out", "a test")
             case "reap" | "reap blindly":
                 handed = [m.id for m in model.has[lane][::2]]

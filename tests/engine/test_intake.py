@@ -138,7 +138,7 @@ async def test_a_failed_report_of_an_unsure_message_says_that_meta_had_it(meta: 
 
 async def test_an_opt_out_by_report_suppresses_the_person(meta: Meta) -> None:
     await meta.reports(meta.status(1, "failed", code=131050))
-    assert [one.person for one in await meta.ledger.senders.suppressed()] == [a_phone(1)]
+    assert [one.person for one in await meta.ledger.suppressions.all()] == [a_phone(1)]
 
 
 async def test_a_failure_of_the_template_holds_the_template_and_the_message_waits_for_it(meta: Meta) -> None:
@@ -249,7 +249,7 @@ async def test_an_attempt_that_would_come_after_the_deadline_is_not_made(meta: M
 
 async def test_a_person_whom_meta_could_not_reach_twice_is_left_alone_for_a_while(meta: Meta) -> None:
     await meta.reports(meta.status(0, "failed", code=131026))
-    assert await meta.ledger.senders.suppressed() == []
+    assert await meta.ledger.suppressions.all() == []
     filled = await meta.ledger.a_campaign(people=1)
     turn = await meta.ledger.a_turn(filled.lanes[0])
     [message] = await meta.ledger.turns.claim(turn, 1)
@@ -258,7 +258,7 @@ async def test_a_person_whom_meta_could_not_reach_twice_is_left_alone_for_a_whil
     await meta.reports(
         {**meta.status(0, "failed", code=131026), "id": "wamid.again", "biz_opaque_callback_data": str(again)}
     )
-    [left_alone] = await meta.ledger.senders.suppressed()
+    [left_alone] = await meta.ledger.suppressions.all()
     assert (left_alone.person, left_alone.reason) == (a_phone(0), "undeliverable")
     assert left_alone.until is not None
 

@@ -13,6 +13,7 @@ from dispatcher.domain.campaign import CampaignState, UnsurePolicy
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.message import MessageState
+from dispatcher.domain.opting import SuppressionChange
 from dispatcher.domain.reach import LimitScope
 from dispatcher.domain.sender import Lifecycle, Quality, SenderStatus
 from dispatcher.ledger.database import migrations
@@ -30,6 +31,7 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "campaigns_unsure_policy": UnsurePolicy,
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
+    "suppression_history_change": SuppressionChange,
 }
 _CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ IN \(([^)]*)\)\)")
 QUERY_FILES = sorted(path.stem for path in (LEDGER / "sql").glob("*.sql"))

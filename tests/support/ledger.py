@@ -18,6 +18,7 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.receipts import LedgerReceipts
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
 from support.builders import MAPPING, Crowd, a_sender
@@ -46,6 +47,7 @@ class Ledger:
         self.unsure = LedgerUnsure(database)
         self.campaigns = LedgerCampaigns(database)
         self.senders = LedgerSenders(database)
+        self.suppressions = LedgerSuppressions(database)
 
     async def a_campaign(
         self,

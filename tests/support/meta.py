@@ -18,6 +18,7 @@ import httpx
 
 from dispatcher.domain.ids import CampaignId, MessageId, Token
 from dispatcher.leash import Leash
+from support.waiting import wait_until
 
 TOKEN = "sandbox-token"
 APP_SECRET = "the app's secret"
@@ -69,6 +70,8 @@ class Arrived:
     number: str
     wamid: str
     token: Token
+    at_ms: int
+    """By the sandbox's clock."""
 
 
 class Meta:
@@ -144,6 +147,36 @@ class Meta:
             said["webhooks"] = webhooks
         await self._call("PATCH", "behaviour", said)
 
+    async def writes(self, number_id: str, person: str, text: str | None = None, **said: Any) -> str:
+        """A person writes to a number: a text, or `button`, `media`, `reaction` … Returns the wamid."""
+        content = {"text": text} if text is not None else {}
+        told = {"phone_number_id": number_id, "person": person, **content, **said}
+        [message] = (await self._call("POST", "inbound", told))["messages"]
+        return str(message["id"])
+
+    async def prefers(self, number_id: str, person: str, value: str) -> None:
+        """A person tells Meta: stop, resume or signup."""
+        told = {"phone_number_id": number_id, "person": person, "value": value}
+        await self._call("POST", "preferences", told)
+
+    async def moves(self, number_id: str, person: str, to: str) -> None:
+        """A person has another number."""
+        await self._call("POST", "moves", {"phone_number_id": number_id, "person": person, "to": to})
+
+    async def answered_at_ms(self, wamid: str, within: float = 30) -> int:
+        """When our 200 for this message had come back to Meta, by its clock; waits for it."""
+        found: list[int] = []
+
+        async def is_answered() -> bool:
+            sayings = (await self._client.get("/_sandbox/said")).json()["said"]
+            found[:] = [
+                one["answered_at_ms"] for one in sayings if one["id"] == wamid if one["answered_at_ms"]
+            ]
+            return bool(found)
+
+        await wait_until(is_answered, description=f"{wamid} answered", timeout=within)
+        return found[0]
+
     async def reports_in_vain(self) -> None:
         """Report whatever happens from now on, again and again: nobody is there, until `reports_to` says who is."""
         await self.behaves(webhooks=WEBHOOKS)
@@ -191,7 +224,9 @@ class Meta:
             token = Token.parse(line["token"])
             assert token is not None
             if campaign_id in (None, token.campaign_id):
-                found.append(Arrived(f"+{line['to']}", line["phone_number_id"], line["wamid"], token))
+                found.append(
+                    Arrived(f"+{line['to']}", line["phone_number_id"], line["wamid"], token, line["at_ms"])
+                )
         return found
 
     async def arrived_ids(self, campaign_id: CampaignId) -> list[MessageId]:

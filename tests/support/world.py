@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,19 @@ class World:
             await self.meta.reports_to(url + webhooks.PATH)
             yield
             await self.meta.reports_nowhere()
+
+    @asynccontextmanager
+    async def intake(self) -> AsyncIterator[None]:
+        """An intake worker, once it is at work."""
+        async with self.workers(1, role="intake"):
+            await self.app.inbox.add([b"{}"], within=timedelta(seconds=5))
+
+            async def is_taken() -> bool:
+                return not (await self.app.inbox.waiting()).bodies
+
+            await wait_until(is_taken, description="intake at work")
+            await self.app.database.execute("DELETE FROM quarantine")
+            yield
 
     async def takes_in(self) -> None:
         """Have all that Meta has to report so far delivered, and taken in by this process."""

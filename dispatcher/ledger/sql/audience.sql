@@ -29,6 +29,23 @@ FROM messages
 WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate'
     AND messages.campaign_id = $1 AND messages.person_key = rejected_rows.value
 
+-- name: reject_former_numbers
+-- A number that somebody has given up, where the file has the same person with the present one: one person, one message.
+-- Returns how many rows.
+WITH twice AS (
+    SELECT former.id, former.line, present.line AS other_line, present.person
+    FROM identities i
+    JOIN messages former ON former.campaign_id = $1 AND former.person_key = i.id
+    JOIN messages present ON present.campaign_id = $1 AND present.person_key = i.person_key
+    WHERE i.until IS NOT NULL
+), gone AS (
+    DELETE FROM messages m USING twice WHERE m.campaign_id = $1 AND m.id = twice.id
+), rejected AS (
+    INSERT INTO rejected_rows (campaign_id, line, "column", reason, value)
+    SELECT $1, line, '', 'duplicate', 'same person as line ' || other_line || ': ' || person FROM twice
+)
+SELECT count(*) FROM twice
+
 -- name: suppress
 UPDATE messages
 SET state = 'suppressed', reason = 'suppressed: ' || suppressions.reason

@@ -31,14 +31,6 @@ WHERE CASE $1
     ELSE false
 END
 
--- name: suppress
--- An entry without an end stays as it is; one with an end may be prolonged.
-INSERT INTO suppressions (person_key, person, reason, source, until)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (person_key) DO UPDATE
-SET reason = excluded.reason, source = excluded.source, until = excluded.until, at = ledger_now()
-WHERE suppressions.until IS NOT NULL
-
 -- name: cool_down
 -- Meta does not want this person to get marketing now. $2: how long the first time, doubled each time up to $3;
 -- a month after the last time it begins anew.

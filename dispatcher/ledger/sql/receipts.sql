@@ -156,22 +156,6 @@ UPDATE lanes
 SET next_at = least(coalesce(next_at, 'infinity'), coalesce($2::timestamptz, ledger_now()))
 WHERE campaign_id = $1 AND turn_id IS NULL
 
--- name: keep_inbound
--- Messages from people to senders that we know; each once. Returns how many were new, by sender.
-WITH news AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[],
-        $8::text[], $9::jsonb[]) AS n (wamid, phone_number_id, person, user_id, name, at, kind, context_wamid, content)
-), new AS (
-    INSERT INTO inbound (wamid, sender_id, person, user_id, name, at, kind, context_wamid, content)
-    SELECT n.wamid, s.id, n.person, n.user_id, n.name, n.at, n.kind, n.context_wamid, n.content
-    FROM news n
-    JOIN senders s USING (phone_number_id)
-    ORDER BY n.wamid
-    ON CONFLICT (wamid) DO NOTHING
-    RETURNING sender_id
-)
-SELECT s AS sender, count(*) AS messages FROM new JOIN senders s ON s.id = new.sender_id GROUP BY s.*
-
 -- name: known_numbers
 SELECT phone_number_id FROM senders WHERE phone_number_id = ANY ($1::text[])
 

@@ -1,4 +1,4 @@
--- Senders, their templates, what holds them, and who must not be messaged.
+-- Senders, their templates, and what holds them.
 
 -- name: add_sender
 INSERT INTO senders (name, phone_number_id, phone, waba_id, portfolio_id, status, lifecycle, quality, tier_limit,
@@ -86,21 +86,3 @@ SELECT waba_id, body, synced_at FROM templates ORDER BY waba_id, name, language
 
 -- name: template
 SELECT body FROM templates WHERE waba_id = $1 AND name = $2 AND language = $3
-
--- name: add_suppressions
--- An entry that would have ended by itself is replaced by one that does not.
-INSERT INTO suppressions (person_key, person, reason, source)
-SELECT DISTINCT ON (k) k, p, $3, $4 FROM unnest($1::text[], $2::text[]) AS s (k, p)
-ON CONFLICT (person_key) DO UPDATE
-SET reason = excluded.reason, source = excluded.source, until = NULL, at = ledger_now()
-WHERE suppressions.until IS NOT NULL
-RETURNING person_key
-
--- name: remove_suppressions
-DELETE FROM suppressions WHERE person_key = ANY ($1::text[]) RETURNING person_key
-
--- name: all_suppressions
-SELECT person, reason, source, at, until
-FROM suppressions
-WHERE until IS NULL OR until > ledger_now()
-ORDER BY at, person

@@ -5,6 +5,7 @@
 --       7 pairs (zset person -> theoretical arrival time)             8 hungry lanes (zset 'lane priority weight' -> until)
 --       9 served (hash lane -> millionths of a message divided by weight)
 --       10 pairs that Meta refused (zset person -> until)             11 messages the turn gave back
+--       12 people who opted out just now (zset person -> until)
 -- ARGV  1 now_ms or ''  2 epoch of the pass  3 'lane priority weight': higher priorities first, weight >= 1
 --       4 day_ms  5 pair interval_ms  6 pair burst  7 idle_ms: lifetime of unused memory
 --       8 1 for replies, 0 for a campaign  9 one digit per ask: 1 costs reach, 0 does not; '' if all do
@@ -13,7 +14,7 @@
 -- Returns {1, reason, until_ms, detail, now_ms, walked, refused, waits, end_ms, before_pool, tokens}; positions from 1;
 --         reason '' = no hold; until_ms -1 = no time ends it;
 --         of the positions up to `walked` all may go but those in refused = {position, …}, for the tier,
---         and in waits = {position, until_ms, …}, for the pair;
+--         and in waits = {position, until_ms, …}, for the pair, or for an opt-out;
 --         each that goes has a token until end_ms, none if 0 (before it, 0 by sender and `before_pool`), except those in
 --         tokens = {position, end_ms or 0 for none, end before by sender, end before by pool (-1: not counted), …}.
 --         {0} the memory is not that of the pass; {-1} the turn was reaped. Nothing is changed then.
@@ -30,6 +31,8 @@
 --   * Pair. GCRA: one message per interval, `pair burst` at once, which is debt against later ones. The debt of a single
 --     message follows from the end of its reach token and is not written a second time. Nothing goes to a pair that
 --     Meta refused before its time.
+--   * Opt-outs. Whoever opted out just now is granted no campaign's message. The turn gives it back, and the next claim
+--     finds the person on the suppression list, or, if the ledger is not done yet, asks again after STOPPED_MS.
 --   * A person refused for tier or pair costs no rate. A message that may go is handed down in writing before we return.
 --   * Waiting until `until_ms` is enough for at least one message, if nobody else takes it first; for a lane that is
 --     ahead (fair_share), as soon as the others have taken theirs, have got all they asked for CONTENT_GRACE_MS long, or
@@ -46,8 +49,8 @@ local tolerance_ms = (tonumber(ARGV[6]) - 1) * interval_ms
 local is_reply, costs_digits, ids = ARGV[8] == '1', ARGV[9], ARGV[10]
 local pool, sender, handed, reaped = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local reach_sender, reach_pool, pairs_key, hungry, served, barred_key = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local returned = KEYS[11]
-local HUNGRY_GRACE_MS, CONTENT_GRACE_MS, SLICE_MS, LOOK_MS, OUTRANKED = 3000, 250, 50, 100, 20
+local returned, stopped_key = KEYS[11], KEYS[12]
+local HUNGRY_GRACE_MS, CONTENT_GRACE_MS, SLICE_MS, LOOK_MS, OUTRANKED, STOPPED_MS = 3000, 250, 50, 100, 20, 1000
 
 if redis.call('EXISTS', handed) == 0 then
   return {redis.call('EXISTS', reaped) == 1 and -1 or 0}
@@ -108,6 +111,10 @@ if stands then
   end
 end
 
+-- Asked apart from those above: opt-outs are common in a campaign, and all the rest of it need not go the long way.
+local stopped = {}
+if not is_reply and redis.call('EXISTS', stopped_key) == 1 then stopped = standing(stopped_key) end
+
 -- Share: while other lanes are hungry, this one may be a quantum (a quarter second of the rate) ahead of the one served
 -- least. A lane that was not hungry starts no lower than that one: idleness earns no credit. While one of them is of
 -- higher priority, each message counts as OUTRANKED of its messages, and a single one is all there is of a quantum.
@@ -158,7 +165,11 @@ for i = 1, asked do
   local arrival, free_at = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms, barred[i]
   if arrival and arrival <= now then arrival = nil end
   if arrival or free_at then free_at = math.max(arrival and arrival - tolerance_ms or 0, tonumber(free_at or 0)) end
-  if counts and (free < 0 or free == 0 and not known[i]) then
+  if stopped[i] then
+    waits[#waits + 1] = i
+    waits[#waits + 1] = now + STOPPED_MS
+    stays[i] = true
+  elseif counts and (free < 0 or free == 0 and not known[i]) then
     refused[#refused + 1] = i
     stays[i] = true
   elseif free_at and free_at > now then

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from ..dice import Dice
 from ..inputs import ResetInput
 from ..judge import Judge
+from ..said import Sayings
 from ..webhooks.deliveries import Deliveries
 from .io import answer_json, is_asked, read
 
@@ -20,11 +21,12 @@ _LINES_PER_CHUNK = 2000
 class RecordConsole:
     """Reads the judge's record."""
 
-    def __init__(self, judge: Judge, dice: Dice, deliveries: Deliveries) -> None:
-        """All three are shared with Meta's side; dice and deliveries are told of a new seed."""
+    def __init__(self, judge: Judge, dice: Dice, deliveries: Deliveries, sayings: Sayings) -> None:
+        """All are shared with Meta's side; dice and deliveries are told of a new seed."""
         self._judge = judge
         self._dice = dice
         self._deliveries = deliveries
+        self._sayings = sayings
         self._record = judge.record
         self.routes = [
             Route("/_sandbox/health", self.health),
@@ -59,11 +61,12 @@ class RecordConsole:
         return answer_json({"violations": [asdict(violation) for violation in self._record.violations]})
 
     async def reset(self, request: Request) -> Response:
-        """Forget what was sent: record, buckets, people reached, open windows, webhooks. The world stays. With `{"seed": 7}` all chance starts anew."""
+        """Forget what was sent and said: record, buckets, people reached, open windows, webhooks. The world stays. With `{"seed": 7}` all chance starts anew."""
         said = await read(request, ResetInput) if await request.body() else ResetInput()
         self._record.reset()
         self._judge.reset()
         self._deliveries.reset()
+        self._sayings.reset()
         if said.seed is not None:
             self._dice.seed(said.seed)
             self._deliveries.seed(said.seed)

@@ -10,6 +10,7 @@ long as any is due, and there are at most as many as the behaviour has connectio
 
 import asyncio
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -67,6 +68,8 @@ class Deliveries:
         self._lines: list[Line] = []
         self._idle = asyncio.Event()
         self._idle.set()
+        self._on_answer: dict[int, tuple[Update, Callable[[int], None]]] = {}
+        """By identity, since many updates are alike; each is kept as long as it is looked for."""
 
     def seed(self, seed: int) -> None:
         """Draw the sequence of this seed from now on: another than `Dice` draws from the same one."""
@@ -77,8 +80,11 @@ class Deliveries:
         """Whether the shape of 2026 is in use."""
         return self._weather.behaviour.webhooks.scoped_ids
 
-    def add(self, update: Update, due_ms: int) -> None:
-        """Report this when it is due, or as badly as the behaviour of now wants it."""
+    def add(self, update: Update, due_ms: int, on_answer: Callable[[int], None] | None = None) -> None:
+        """Report this when it is due, or as badly as the behaviour of now wants it.
+
+        on_answer: told the time in milliseconds at which a POST with it was first answered with 200.
+        """
         webhooks = self._weather.behaviour.webhooks
         self.tally.planned += 1
         if self.tally.pending >= PENDING_MAX:
@@ -89,6 +95,8 @@ class Deliveries:
             return
         if self._happens(webhooks.late_share):
             due_ms += int(webhooks.late_by.draw_ms(self.chance))
+        if on_answer is not None:
+            self._on_answer[id(update)] = update, on_answer
         self._push(update, due_ms)
         if self._happens(webhooks.duplicate_share):
             self.tally.duplicates += 1
@@ -97,6 +105,7 @@ class Deliveries:
     def reset(self) -> None:
         """Forget everything that is pending, and the counters; what is under way is not counted any more."""
         self._due.clear()
+        self._on_answer.clear()
         self.tally = Tally()
         self._idle.set()
 
@@ -105,6 +114,7 @@ class Deliveries:
         for _, _, what in self._due:
             self._settle(len(what.updates) if isinstance(what, _Parcel) else 1, given_up=True)
         self._due.clear()
+        self._on_answer.clear()
 
     async def wait_idle(self, within_s: float) -> bool:
         """Whether nothing is pending, now or within so many seconds."""
@@ -217,6 +227,8 @@ class Deliveries:
             return  # why: a reset came meanwhile, and nobody asks for this one any more.
         if status == 200:
             tally.delivered_by_kind.update(update.kind for update in parcel.updates)
+            if self._on_answer:
+                self._say_answered(parcel)
             self._settle(len(parcel.updates))
             return
         wait_s = min(webhooks.retry_after_s * 2.0 ** (parcel.attempts - 1), webhooks.retry_at_most_s)
@@ -225,6 +237,12 @@ class Deliveries:
             self._settle(len(parcel.updates), given_up=True)
         else:
             heappush(self._due, (due_ms, next(self._serials), parcel))
+
+    def _say_answered(self, parcel: _Parcel) -> None:
+        now_ms = self._weather.clock_ms()
+        for update in parcel.updates:
+            if (told := self._on_answer.pop(id(update), None)) is not None:
+                told[1](now_ms)
 
     def _settle(self, updates: int, *, given_up: bool = False) -> None:
         """These are not pending any more."""

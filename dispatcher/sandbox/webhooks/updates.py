@@ -76,6 +76,8 @@ class Inbound:
     """`messages[0]` as it will be read."""
     is_hidden: bool = False
     """The person's telephone number is not shown, only the scoped id."""
+    has_contact: bool = True
+    """Notices, such as of a new number, come without `contacts`."""
 
     @property
     def kind(self) -> str:
@@ -106,7 +108,7 @@ def receipts_value(receipts: Iterable[Receipt], *, scoped_ids: bool) -> Json:
     """The `value` of a change with receipts of one number. `contacts` are not given for failures."""
     listed = list(receipts)
     people = {receipt.message.person for receipt in listed if receipt.status is not ReceiptStatus.FAILED}
-    value = _number_value(listed[0].message.number)
+    value = number_value(listed[0].message.number)
     if scoped_ids and people:
         value["contacts"] = [contact(person, name_of(person)) for person in sorted(people, key=str)]
     value["statuses"] = [_status(receipt, scoped_ids=scoped_ids) for receipt in listed]
@@ -116,15 +118,15 @@ def receipts_value(receipts: Iterable[Receipt], *, scoped_ids: bool) -> Json:
 def messages_value(messages: Iterable[Inbound], *, scoped_ids: bool) -> Json:
     """The `value` of a change with messages to one number."""
     listed = list(messages)
-    people = {each.person: each for each in listed}
-    return {
-        **_number_value(listed[0].number),
-        "contacts": [
+    value = number_value(listed[0].number)
+    people = {each.person: each for each in listed if each.has_contact}
+    if people:
+        value["contacts"] = [
             contact(each.person, each.name, is_hidden=each.is_hidden, scoped_ids=scoped_ids)
             for each in people.values()
-        ],
-        "messages": [each.fragment for each in listed],
-    }
+        ]
+    value["messages"] = [each.fragment for each in listed]
+    return value
 
 
 def contact(person: Person, name: str, *, is_hidden: bool = False, scoped_ids: bool = True) -> Json:
@@ -147,7 +149,8 @@ def name_of(person: Person) -> str:
     return f"Zoë {str(person)[-4:]}"
 
 
-def _number_value(number: Number) -> Json:
+def number_value(number: Number) -> Json:
+    """What every `value` of a number begins with."""
     return {
         "messaging_product": "whatsapp",
         "metadata": {"display_phone_number": str(number.digits), "phone_number_id": number.id},
