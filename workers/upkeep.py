@@ -26,6 +26,8 @@ async def keep_lanes_going(ctx: dict[str, Any]) -> None:
     try:
         await app.upkeep.reap()
         await app.upkeep.sweep()
+        await app.reply_lane.reap()
+        await app.reply_lane.sweep()
     except DispatcherError as error:
         log.warning("upkeep could not do its round", error=str(error))
 
@@ -36,6 +38,7 @@ async def settle_unsure(ctx: dict[str, Any]) -> None:
     try:
         await app.intake.settle_late()
         await app.unsure.decide()
+        await app.unsure_replies.decide()
         await app.inbox.retry_due()
     except DispatcherError as error:
         log.warning("upkeep could not look after unsure messages", error=str(error))

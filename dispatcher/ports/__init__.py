@@ -18,6 +18,14 @@ from dispatcher.ports.lane import (
     Turns,
     Witness,
 )
+from dispatcher.ports.replies import (
+    ReplyBook,
+    ReplyChannel,
+    ReplyJobs,
+    ReplyPayloads,
+    ReplyTurns,
+    UnsureReplyBook,
+)
 
 __all__ = [
     "CampaignBook",
@@ -33,9 +41,15 @@ __all__ = [
     "Payload",
     "Payloads",
     "ReceiptBook",
+    "ReplyBook",
+    "ReplyChannel",
+    "ReplyJobs",
+    "ReplyPayloads",
+    "ReplyTurns",
     "SenderBook",
     "Telemetry",
     "Turns",
     "UnsureBook",
+    "UnsureReplyBook",
     "Witness",
 ]

@@ -14,6 +14,7 @@ from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.domain.message import ClaimedMessage, Outcome
 from dispatcher.domain.posted import Posted, PostedKind
+from dispatcher.domain.queued_reply import DeadReplyTurn, OpenedReplyTurn
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
 from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped
@@ -247,6 +248,18 @@ class Telemetry(Protocol):
 
     def reaped(self, dead: DeadTurn, reaped: int, unsure: int) -> None:
         """A dead turn was settled by upkeep."""
+        ...
+
+    def reply_settled(self, outcome: Outcome) -> None:
+        """What became of a reply was written to the ledger."""
+        ...
+
+    def reply_turn_lost(self, turn: OpenedReplyTurn) -> None:
+        """A reply turn found its lease gone."""
+        ...
+
+    def reply_turn_reaped(self, dead: DeadReplyTurn, reaped: int, unsure: int) -> None:
+        """A dead reply turn was settled by upkeep."""
         ...
 
     def fenced(self, hold: Hold) -> None:

@@ -30,6 +30,8 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "campaigns_unsure_policy": UnsurePolicy,
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
+    "replies_state": MessageState,
+    "replies_unsure_policy": UnsurePolicy,
 }
 _CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ IN \(([^)]*)\)\)")
 QUERY_FILES = sorted(path.stem for path in (LEDGER / "sql").glob("*.sql"))

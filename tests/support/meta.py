@@ -120,6 +120,10 @@ class Meta:
         """Change a number's status, as Meta would."""
         await self._call("PATCH", f"numbers/{number_id}", {"status": status})
 
+    async def window_opens(self, number_id: str, person: str) -> None:
+        """A person, by number or user id, has written to a number."""
+        await self._call("POST", "windows", {"phone_number_id": number_id, "person": person})
+
     async def opted_out(self, people: Sequence[str]) -> None:
         """These people want no marketing."""
         await self._call("PATCH", "people", {"opted_out": list(people)})

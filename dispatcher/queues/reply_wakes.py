@@ -1,0 +1,50 @@
+"""Wake-ups of the reply lane, in an arq queue of its own: no reply waits for a job of a campaign.
+
+A job says which sender to look at, and nothing else. Its id is its own, unlike a lane's: one that is just being done may
+have looked before the reply was there, so a wake-up that met it under the same id would be lost. A turn that is
+running in the process takes the wake-up over, and then the job has nothing left to do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError
+
+from dispatcher.domain.ids import SenderId
+from dispatcher.ports import Clock
+from dispatcher.queues.wakes import FARTHEST
+
+REPLIES_QUEUE = "dispatcher:replies"
+"""arq's queue of wake-ups. A sorted set; each job key beside it has arq's lifetime of a day."""
+REPLY_TURN = "reply_turn"
+"""The name of the job function."""
+QUEUED_MOST = 10_000
+"""Where so many wake-ups wait, nobody takes them, and one more would help nobody."""
+
+
+class ArqReplyJobs:
+    """The port `ReplyJobs` on arq."""
+
+    def __init__(self, redis: ArqRedis, clock: Clock, *, namespace: str) -> None:
+        self._redis = redis
+        self._clock = clock
+        self.queue = f"{REPLIES_QUEUE}:{namespace}"
+
+    async def wake(self, sender_id: SenderId, at: datetime | None = None) -> None:
+        """Have a sender's replies looked at."""
+        now = self._clock.now()
+        if at is not None and at - now > FARTHEST:
+            return
+        try:
+            if await self._redis.zcard(self.queue) < QUEUED_MOST:
+                await self._redis.enqueue_job(
+                    REPLY_TURN,
+                    sender_id,
+                    _queue_name=self.queue,
+                    _defer_until=at if at is not None and at > now else None,
+                )
+        except (RedisError, OSError):
+            # why nothing more is done: the reply stands in the ledger, and upkeep looks there every second.
+            return
