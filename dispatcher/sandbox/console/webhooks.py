@@ -85,7 +85,7 @@ class WebhookConsole:
         return answer_json(_shown(await self._deliveries.ask_once(callback, callback.post(body, signature))))
 
     async def write(self, request: Request) -> Response:
-        """People write to numbers, one or a list: `text`, `button`, `interactive` or a `message` fragment. Opens service windows."""
+        """People write to numbers, one or a list: `text`, `button`, `interactive` or a `message` fragment. Opens service windows, and counts against the number's rate."""
         said = await read_some(request, InboundInput)
         for each in said:
             if each.phone_number_id not in self._world.numbers:
@@ -113,7 +113,7 @@ class WebhookConsole:
         if said.context_id is not None:
             fragment["context"] = {"from": str(number.digits), "id": said.context_id}
         fragment |= said.content()
-        open_until_ms = self._judge.open_window(number.id, person)
+        open_until_ms = self._judge.receive(number.id, person)
         if self._world.callback is not None:
             name = said.name or name_of(person)
             self._deliveries.add(Inbound(number, person, name, fragment, is_hidden), now_ms)
