@@ -27,6 +27,7 @@ from benchmarks import (
     limits,
     outage,
     pacing,
+    replies,
     tier,
 )
 
@@ -44,6 +45,7 @@ BENCHMARKS = {
     "limits": limits,
     "pacing": pacing,
     "outage": outage,
+    "replies": replies,
 }
 
 

@@ -131,8 +131,15 @@ class App:
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
+        return await self._is_alive(self.jobs.queue)
+
+    async def has_reply_workers(self) -> bool:
+        """The same of those that send replies."""
+        return await self._is_alive(self.reply_jobs.queue)
+
+    async def _is_alive(self, queue: str) -> bool:
         try:
-            return bool(await self.redis.exists(f"{self.jobs.queue}:alive"))  # as workers/runtime.py names it
+            return bool(await self.redis.exists(f"{queue}:alive"))  # as the workers name it
         except (RedisError, OSError):
             return False
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dispatcher.domain.gate import decide_reply
-from dispatcher.domain.hold import Hold
+from dispatcher.domain.gate import Go, decide_reply
 from dispatcher.domain.ids import SenderId
 from dispatcher.engine.reply_tools import ReplyTools, reap_reply_turn
 from dispatcher.engine.reply_turn import ReplyTurn
@@ -38,10 +37,12 @@ class ReplyLane:
     async def sweep(self) -> int:
         """Wake senders whose replies are due: waits that are over, and wake-ups that were lost. Returns how many."""
         shared = self.tools.shared
-        woken = 0
-        for sender, holds in await self.tools.turns.due_senders():
-            decision = decide_reply(sender, holds, shared.clock.now(), stricter=shared.policy.stricter)
-            if not isinstance(decision, Hold):
-                await self.tools.jobs.wake(sender.id)
-                woken += 1
-        return woken
+        due = [
+            sender.id
+            for sender, holds in await self.tools.turns.due_senders()
+            if isinstance(
+                decide_reply(sender, holds, shared.clock.now(), stricter=shared.policy.stricter), Go
+            )
+        ]
+        await self.tools.jobs.wake_due(due)
+        return len(due)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -171,4 +171,8 @@ class ReplyJobs(Protocol):
 
     async def wake(self, sender_id: SenderId, at: datetime | None = None) -> None:
         """Have the sender's replies looked at, at the given time or as soon as possible."""
+        ...
+
+    async def wake_due(self, senders: Collection[SenderId]) -> None:
+        """Wake senders whose replies are due and have not been looked at, for whatever reason."""
         ...

@@ -7,6 +7,8 @@ running in the process takes the wake-up over, and then the job has nothing left
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection
 from datetime import datetime
 
 from arq.connections import ArqRedis
@@ -20,8 +22,8 @@ REPLIES_QUEUE = "dispatcher:replies"
 """arq's queue of wake-ups. A sorted set; each job key beside it has arq's lifetime of a day."""
 REPLY_TURN = "reply_turn"
 """The name of the job function."""
-QUEUED_MOST = 10_000
-"""Where so many wake-ups wait, nobody takes them, and one more would help nobody."""
+QUEUED_MOST = 1_000
+"""Where so many wake-ups wait, nobody takes them, and upkeep's would help nobody."""
 
 
 class ArqReplyJobs:
@@ -37,14 +39,21 @@ class ArqReplyJobs:
         now = self._clock.now()
         if at is not None and at - now > FARTHEST:
             return
-        try:
-            if await self._redis.zcard(self.queue) < QUEUED_MOST:
-                await self._redis.enqueue_job(
-                    REPLY_TURN,
-                    sender_id,
-                    _queue_name=self.queue,
-                    _defer_until=at if at is not None and at > now else None,
-                )
-        except (RedisError, OSError):
-            # why nothing more is done: the reply stands in the ledger, and upkeep looks there every second.
+        # why suppressed: the reply stands in the ledger, and upkeep looks there every second.
+        with contextlib.suppress(RedisError, OSError):
+            await self._redis.enqueue_job(
+                REPLY_TURN,
+                sender_id,
+                _queue_name=self.queue,
+                _defer_until=at if at is not None and at > now else None,
+            )
+
+    async def wake_due(self, senders: Collection[SenderId]) -> None:
+        """Wake senders whose replies are due and have not been looked at, for whatever reason."""
+        if not senders:
             return
+        with contextlib.suppress(RedisError, OSError):
+            if await self._redis.zcard(self.queue) >= QUEUED_MOST:
+                return
+        for sender_id in senders:
+            await self.wake(sender_id)
