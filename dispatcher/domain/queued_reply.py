@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -119,7 +119,8 @@ class ClaimedReply:
     content: Mapping[str, Any]
     context_wamid: str | None
     attempt: int
-    window_ends_at: datetime
+    open_for: timedelta
+    """What was left of the window at the claim, by the ledger's clock: hosts need not agree about the hour."""
 
     @property
     def who(self) -> str:

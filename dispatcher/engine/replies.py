@@ -20,6 +20,7 @@ from dispatcher.domain.pacing import Policy
 from dispatcher.domain.phone import BadPhone, parse_phone
 from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.queued_reply import (
+    WINDOW_CLOSED,
     Conversation,
     NewReply,
     NotQueued,
@@ -233,11 +234,20 @@ def _closed(new: NewReply, conversation: Conversation) -> NotQueued:
     )
 
 
+def _told(reply: ReplyView) -> str:
+    told = ", ".join(str(part) for part in (reply.code, reply.reason, reply.detail) if part)
+    if reply.reason == WINDOW_CLOSED:
+        told = f"its window closed at {reply.window_ends_at:%Y-%m-%d %H:%M:%S} UTC, {reply.detail}"
+    return f"it is {reply.state}" + (f": {told}" if told else "")
+
+
 def _after(reply: ReplyView) -> str:
     match reply.state:
         case MessageState.UNSURE:
             return "a receipt from Meta settles it; or `dispatch unsure settle replies` and `dispatch unsure release replies`"
         case MessageState.CLAIMED:
             return "a turn has it and settles it within seconds"
+        case MessageState.REFUSED if reply.reason == WINDOW_CLOSED:
+            return TEMPLATE_HINT
         case _:
             return "nothing more happens to it by itself"

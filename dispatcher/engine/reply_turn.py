@@ -55,6 +55,8 @@ class ReplyTurn:
         """Granted, and not settled yet."""
         self._waiting: dict[MessageId, ClaimedReply] = {}
         """Claimed and not granted yet."""
+        self._closes_s: dict[MessageId, float] = {}
+        """When the windows of those in hand close, by the monotonic clock."""
         self._granted: dict[MessageId, Granted] = {}
         """Granted and not on the wire yet: whatever ends the turn, these go back."""
         self._done = asyncio.Event()
@@ -113,9 +115,12 @@ class ReplyTurn:
         while self._may_claim():
             self._bell.clear()
             free = min(most, self.tools.in_flight - self._in_hand)
+            asked_at_s = self.tools.shared.clock.monotonic()
             claimed = await self.tools.turns.claim(self.opened, free) if free else None
             if claimed is not None and (claimed.replies or claimed.refused):
-                self._waiting.update((reply.id, reply) for reply in claimed.replies)
+                for reply in claimed.replies:
+                    self._waiting[reply.id] = reply
+                    self._closes_s[reply.id] = asked_at_s + reply.open_for.total_seconds()
                 await self._grant(claimed.replies)
             elif not await self._is_called():
                 self._has_more = False
@@ -191,10 +196,9 @@ class ReplyTurn:
 
     async def _post(self, reply: ClaimedReply, granted_at: datetime | None) -> Outcome:
         shared = self.tools.shared
-        if shared.clock.now() >= reply.window_ends_at:
-            detail = f"at {reply.window_ends_at:%Y-%m-%d %H:%M:%S} UTC, while it waited"
+        if shared.clock.monotonic() >= self._closes_s.pop(reply.id):
             await self._settler.give_back([self._granted.pop(reply.id)])
-            return refused(reply.id, WINDOW_CLOSED, code=None, detail=detail, posted=False)
+            return refused(reply.id, WINDOW_CLOSED, code=None, detail="while it waited", posted=False)
         token = Token(self.opened.instance, REPLIES, reply.id, reply.attempt)
         body = self.tools.payloads.render(reply, str(token))
         del self._granted[reply.id]

@@ -67,7 +67,7 @@ class LedgerReplyTurns:
                 content=row["content"],
                 context_wamid=row["context_wamid"],
                 attempt=row["attempt"],
-                window_ends_at=row["window_ends_at"],
+                open_for=row["open_for"],
             )
             for row in rows
             if row["state"] == "claimed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -27,7 +27,7 @@ def a_reply(content: FreeForm, **fields: Any) -> ClaimedReply:
         key=PersonKey(DANA),
         content=content_of(content),
         attempt=1,
-        window_ends_at=datetime(2026, 11, 27, tzinfo=UTC),
+        open_for=timedelta(hours=1),
         **known,
     )
 

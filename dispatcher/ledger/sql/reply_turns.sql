@@ -47,14 +47,15 @@ WITH mine AS (
     SET state = CASE WHEN c.window_ends_at > ledger_now() THEN 'claimed' ELSE 'refused' END,
         reason = CASE WHEN c.window_ends_at > ledger_now() THEN NULL ELSE 'window_closed' END,
         detail = CASE WHEN c.window_ends_at > ledger_now() THEN NULL
-            ELSE 'at ' || to_char(c.window_ends_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || ' UTC, while it waited' END,
+            ELSE 'while it waited' END,
         code = NULL,
         not_before = '-infinity',
         claim_id = $1,
         attempt = r.attempt + CASE WHEN c.window_ends_at > ledger_now() THEN 1 ELSE 0 END
     FROM heads h, conversations c
     WHERE r.id = h.id AND c.id = r.conversation_id
-    RETURNING r.id, r.state, r.content, r.context_wamid, r.attempt, c.person, c.user_id, c.person_key, c.window_ends_at
+    RETURNING r.id, r.state, r.content, r.context_wamid, r.attempt, c.person, c.user_id, c.person_key,
+        c.window_ends_at - ledger_now() AS open_for
 )
 SELECT mine.turn_id, taken.*
 FROM (VALUES (1)) AS always
