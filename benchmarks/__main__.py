@@ -25,6 +25,7 @@ from benchmarks import (
     intake,
     latency,
     limits,
+    order,
     outage,
     pacing,
     replies,
@@ -44,6 +45,7 @@ BENCHMARKS = {
     "days": days,
     "limits": limits,
     "pacing": pacing,
+    "order": order,
     "outage": outage,
     "replies": replies,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from support.ledger import LEASE, RUN_OUT, Ledger, later
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import LeaseLost, NotSettled
 from dispatcher.domain.hold import HoldReason
-from dispatcher.domain.ids import ConversationId, MessageId
+from dispatcher.domain.ids import REPLIES, ConversationId, MessageId
 from dispatcher.domain.message import (
     MessageState,
     accepted,
@@ -24,7 +24,9 @@ from dispatcher.domain.message import (
     unsure,
 )
 from dispatcher.domain.queued_reply import Claimed, OpenedReplyTurn, ReplyDraft
+from dispatcher.domain.receipt import AttemptRef, ReceiptState, reported
 from dispatcher.domain.sender import Sender
+from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.reply_ends import LedgerReplyEnds
 from dispatcher.ledger.reply_turns import LedgerReplyTurns
@@ -302,3 +304,52 @@ async def test_a_reply_is_not_resent_into_a_closed_window(replying: Replying) ->
     await replying.turns.settle(turn, unsure(MessageId(1), "answer_lost"))
     await replying.database.execute("UPDATE conversations SET window_ends_at = ledger_now()")
     assert await replying.ends.due(timedelta(), 10, 3) == ([1], [])
+
+
+async def test_after_a_restore_nothing_is_said_that_may_have_been_said_already(replying: Replying) -> None:
+    await replying.a_conversation(replies=2)
+    turn = await replying.a_turn()
+    await replying.claim(turn)
+    fence = LedgerFence(replying.database)
+    await fence.learn()
+    confirmed = await fence.confirm((await fence.state()).epoch, because="the ledger was restored")
+    assert confirmed.unsure == 1
+    assert await replying.states() == [MessageState.UNSURE, MessageState.CANCELLED]
+    with pytest.raises(LeaseLost):
+        await replying.claim(turn)
+    latest = await replying.queue(await replying.a_conversation(2))
+    assert latest is not None
+    assert latest > 1_000_000_000, "a late report of a reply that was forgotten meets nobody"
+
+
+async def test_reports_find_replies_by_token_and_by_metas_id(replying: Replying, ledger: Ledger) -> None:
+    await replying.a_conversation(replies=1)
+    turn = await replying.a_turn()
+    await replying.claim(turn)
+    await replying.turns.settle(turn, accepted(MessageId(1), "wamid.1"))
+    ref = AttemptRef(REPLIES, MessageId(1), 1)
+    assert await ledger.receipts.attempts_of({"wamid.1": None, "wamid.2": None}) == {"wamid.1": ref}
+    report = reported(ReceiptState.DELIVERED, datetime.now(UTC))
+    stranger = AttemptRef(REPLIES, MessageId(404), 1)
+    booked = await ledger.receipts.book({ref: ("wamid.1", report), stranger: ("wamid.2", report)})
+    assert (booked.unknown, booked.unsettled, booked.failed) == ({stranger}, set(), set())
+    [told] = (await replying.book.view(MessageId(1))).receipts
+    assert (told.attempt, told.state) == (1, ReceiptState.DELIVERED)
+
+
+async def test_a_report_that_overtook_our_own_answer_settles_the_reply(
+    replying: Replying, ledger: Ledger
+) -> None:
+    await replying.a_conversation(replies=1)
+    turn = await replying.a_turn()
+    await replying.claim(turn)
+    ref = AttemptRef(REPLIES, MessageId(1), 1)
+    booked = await ledger.receipts.book({ref: ("wamid.1", reported(ReceiptState.SENT, datetime.now(UTC)))})
+    assert booked.unsettled == {ref}
+    await ledger.receipts.settle([ref])
+    assert await replying.states() == [MessageState.CLAIMED], "it is still in the turn's hands"
+    await replying.turns.settle(turn, unsure(MessageId(1), "answer_lost"))
+    assert await ledger.receipts.unsure_with_receipt(10) == [ref]
+    await ledger.receipts.settle([ref])
+    view = await replying.book.view(MessageId(1))
+    assert (view.state, view.wamid) == (MessageState.ACCEPTED, "wamid.1")

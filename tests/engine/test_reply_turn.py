@@ -254,6 +254,26 @@ async def test_what_meta_refuses_for_now_is_posted_again_by_its_calendar(world: 
     assert (view.attempt, [attempt.code for attempt in view.attempts]) == (2, [131056])
 
 
+async def test_a_wait_of_its_own_is_explained_with_its_end(world: World) -> None:
+    sender = await world.a_sender()
+    await has_written(world, sender)
+    [one] = await say(world, "one")
+    await world.app.database.execute(
+        "UPDATE replies SET not_before = ledger_now() + interval '1 hour', reason = 'retry_later'"
+    )
+    view = await world.app.replies.view(one)
+    explanation = await world.app.replies.explain(view)
+    assert explanation.binding is not None
+    assert (explanation.binding.reason, explanation.binding.until) == (
+        HoldReason.RETRY_LATER,
+        view.not_before,
+    )
+    await world.app.database.execute("UPDATE conversations SET window_ends_at = ledger_now()")
+    late = await world.app.replies.explain(await world.app.replies.view(one))
+    assert "closed" in late.summary
+    assert "template" in late.advice
+
+
 async def test_an_answer_about_the_sender_holds_its_replies_and_explains_them(world: World) -> None:
     sender = await world.a_sender()
     await has_written(world, sender)
