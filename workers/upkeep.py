@@ -26,10 +26,18 @@ async def keep_lanes_going(ctx: dict[str, Any]) -> None:
     try:
         await app.upkeep.reap()
         await app.upkeep.sweep()
+    except DispatcherError as error:
+        log.warning("upkeep could not do its round", error=str(error))
+
+
+async def keep_replies_going(ctx: dict[str, Any]) -> None:
+    """The same for replies."""
+    app: App = ctx["app"]
+    try:
         await app.reply_lane.reap()
         await app.reply_lane.sweep()
     except DispatcherError as error:
-        log.warning("upkeep could not do its round", error=str(error))
+        log.warning("upkeep could not do its round for replies", error=str(error))
 
 
 async def settle_unsure(ctx: dict[str, Any]) -> None:
@@ -59,6 +67,7 @@ def duties(app: App) -> list[CronJob]:
     prefix = app.jobs.queue
     return [
         cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
+        cron(keep_replies_going, name=f"{prefix}:replies", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(settle_unsure, name=f"{prefix}:unsure", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]

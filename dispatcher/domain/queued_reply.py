@@ -94,17 +94,29 @@ class ReplyDraft:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """What a reply needs to know of the conversation that it belongs to."""
+class Addressee:
+    """The person whom a reply goes to, as far as a reply needs to know their conversation with the sender."""
 
-    id: ConversationId
-    person: str | None
-    """E.164 with the plus sign."""
-    user_id: str | None
+    conversation_id: ConversationId
     window_ends_at: datetime | None
     """None: it was never open."""
-    is_open: bool
     last_inbound_wamid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownReply:
+    """A reply that was queued under a key."""
+
+    id: MessageId
+    position: int
+    conversation_id: ConversationId
+    content: Mapping[str, Any]
+    context_wamid: str | None
+
+    def says(self, draft: ReplyDraft) -> bool:
+        """Whether it is the same reply: the same words to the same person."""
+        mine = (self.conversation_id, self.content, self.context_wamid)
+        return mine == (draft.conversation_id, draft.content, draft.context_wamid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from dispatcher.domain.phone import BadPhone, parse_phone
 from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.queued_reply import (
     WINDOW_CLOSED,
-    Conversation,
+    Addressee,
     NewReply,
     NotQueued,
     Queued,
@@ -75,27 +75,27 @@ class Replies:
         if problem := problem_with_reply(new.content, context_wamid=new.context_wamid):
             hint = "nothing was stored; mend it and ask again"
             return NotQueued(ReplyRefusal.BAD_CONTENT, str(problem), hint, field=problem.field)
-        conversation = await self.book.conversation(sender, *person)
-        if conversation is None:
+        addressee = await self.book.addressee(sender, *person)
+        if addressee is None:
             return _never_written(new)
         draft = ReplyDraft(
-            conversation.id,
+            addressee.conversation_id,
             self.payloads.content(new.content),
             new.context_wamid,
             new.key,
             self.unsure_policy,
         )
-        if (known := await self._known(sender, conversation, draft)) is not None:
+        if (known := await self._known(sender, addressee, draft)) is not None:
             return known
         if (hold := sender_hold(sender, self.policy.stricter)) is not None:
             return NotQueued(ReplyRefusal.SENDER_BLOCKED, describe(hold), LIFTED_BY[hold.reason])
         queued = await self.book.queue(draft)
         if queued is None:
             # Closed, or somebody else has just taken the key.
-            return await self._known(sender, conversation, draft) or _closed(new, conversation)
+            return await self._known(sender, addressee, draft) or _closed(new, addressee)
         await self.jobs.wake(sender.id)
-        assert conversation.window_ends_at is not None
-        return Queued(*queued, conversation.window_ends_at, is_new=True)
+        assert addressee.window_ends_at is not None
+        return Queued(*queued, addressee.window_ends_at, is_new=True)
 
     async def view(self, reply_id: MessageId) -> ReplyView:
         """A reply with its history. Raises NotFound."""
@@ -113,15 +113,15 @@ class Replies:
         if person is not None and sender is None:
             raise BadValue("say of which sender: a person may write to several")
         known = await self.senders.named(sender) if sender is not None else None
-        conversation = None
+        addressee = None
         if known is not None and person is not None:
-            conversation = await self.book.conversation(known, *_person(person))
-            if conversation is None:
+            addressee = await self.book.addressee(known, *_person(person))
+            if addressee is None:
                 return ()
         return await self.book.recent(
             most,
             sender=known.id if known else None,
-            conversation=conversation.id if conversation else None,
+            conversation=addressee.conversation_id if addressee else None,
             state=state,
         )
 
@@ -155,14 +155,14 @@ class Replies:
         Raises NotFound, BadValue, Conflict where the person has never written, ChannelRefused, ChannelUnavailable.
         """
         known = await self.senders.named(sender)
-        conversation = await self.book.conversation(known, *_person(person))
-        if conversation is None or conversation.last_inbound_wamid is None:
+        addressee = await self.book.addressee(known, *_person(person))
+        if addressee is None or addressee.last_inbound_wamid is None:
             raise Conflict(f"{person} has not written to {sender}: there is nothing to mark")
-        body = self.payloads.mark_read(conversation.last_inbound_wamid, is_typing=is_typing)
+        body = self.payloads.mark_read(addressee.last_inbound_wamid, is_typing=is_typing)
         posted = await self.channel.mark(known, body)
         match posted.kind:
             case PostedKind.ACCEPTED:
-                return conversation.last_inbound_wamid
+                return addressee.last_inbound_wamid
             case PostedKind.REFUSED:
                 code = posted.verdict.code if posted.verdict else None
                 raise ChannelRefused(f"Meta refused the mark: {posted.detail}", code=code)
@@ -176,20 +176,19 @@ class Replies:
         return await self.book.check()
 
     async def _known(
-        self, sender: Sender, conversation: Conversation, draft: ReplyDraft
+        self, sender: Sender, addressee: Addressee, draft: ReplyDraft
     ) -> Queued | NotQueued | None:
         """What is known under the draft's key: the same reply, or another."""
-        if draft.key is None or (found := await self.book.by_key(sender, draft.key)) is None:
+        if draft.key is None or (known := await self.book.by_key(sender, draft.key)) is None:
             return None
-        reply_id, position, facts = found
-        if facts != (draft.conversation_id, draft.content, draft.context_wamid):
+        if not known.says(draft):
             return NotQueued(
                 ReplyRefusal.KEY_TAKEN,
-                f"reply {reply_id} has the key {draft.key!r}, and says something else or to somebody else",
+                f"reply {known.id} has the key {draft.key!r}, and says something else or to somebody else",
                 "give each reply a key of its own",
             )
-        assert conversation.window_ends_at is not None
-        return Queued(reply_id, position, conversation.window_ends_at, is_new=False)
+        assert addressee.window_ends_at is not None
+        return Queued(known.id, known.position, addressee.window_ends_at, is_new=False)
 
     async def _binding(self, reply: ReplyView) -> Hold:
         """The first thing that binds, in the order in which the lane meets it."""
@@ -223,8 +222,8 @@ def _never_written(new: NewReply) -> NotQueued:
     return NotQueued(ReplyRefusal.NO_CONVERSATION, detail, TEMPLATE_HINT)
 
 
-def _closed(new: NewReply, conversation: Conversation) -> NotQueued:
-    ended = conversation.window_ends_at
+def _closed(new: NewReply, addressee: Addressee) -> NotQueued:
+    ended = addressee.window_ends_at
     when = f"closed at {ended:%Y-%m-%d %H:%M:%S} UTC" if ended else "was never open"
     return NotQueued(
         ReplyRefusal.WINDOW_CLOSED,

@@ -13,13 +13,12 @@ from dispatcher.domain.errors import NotFound
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import REPLIES, ConversationId, MessageId, PersonKey, SenderId
 from dispatcher.domain.message import MessageState
-from dispatcher.domain.queued_reply import Conversation, ReplyDraft, ReplyView
+from dispatcher.domain.queued_reply import Addressee, KnownReply, ReplyDraft, ReplyView
 from dispatcher.domain.report import Fault
 from dispatcher.domain.sender import Sender
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, hold_of, receipt_view_of, sender_of
-from dispatcher.ports.replies import ReplyDraftFacts
 
 SQL = load("replies")
 HISTORY = load("campaigns")
@@ -32,12 +31,11 @@ class LedgerReplies:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def conversation(
-        self, sender: Sender, key: PersonKey | None, user_id: str | None
-    ) -> Conversation | None:
-        """With a person who is known by a key, a user id, or both."""
-        row = await self._db.fetchrow(SQL["conversation"], sender.id, key or user_id, user_id)
-        return None if row is None else Conversation(**row)
+    async def addressee(self, sender: Sender, key: PersonKey | None, user_id: str | None) -> Addressee | None:
+        """A person who is known by a key or a user id."""
+        # why both: whose number is not known has the user id as key.
+        row = await self._db.fetchrow(SQL["addressee"], sender.id, key or user_id, user_id)
+        return None if row is None else Addressee(**row)
 
     async def queue(self, draft: ReplyDraft) -> tuple[MessageId, int] | None:
         """Store it at the end of its conversation; None where the window is closed or the key is known."""
@@ -51,17 +49,14 @@ class LedgerReplies:
         )
         return None if row is None else (MessageId(row["id"]), row["position"])
 
-    async def by_key(self, sender: Sender, key: str) -> tuple[MessageId, int, ReplyDraftFacts] | None:
+    async def by_key(self, sender: Sender, key: str) -> KnownReply | None:
         """The reply that was queued under a key."""
         row = await self._db.fetchrow(SQL["by_key"], sender.id, key)
-        if row is None:
-            return None
-        facts = (ConversationId(row["conversation_id"]), row["content"], row["context_wamid"])
-        return MessageId(row["id"]), row["position"], facts
+        return None if row is None else KnownReply(**row)
 
     async def view(self, reply_id: MessageId) -> ReplyView:
         """One reply with its history. Raises NotFound."""
-        row = await self._db.fetchrow(SQL["view"], reply_id, None, None, None, 1)
+        row = await self._db.fetchrow(SQL["views"], [reply_id])
         if row is None:
             raise NotFound(f"there is no reply {reply_id}", hint="`dispatch replies list` names them")
         attempts = await self._db.fetch(HISTORY["attempts_of_message"], REPLIES, reply_id)
@@ -77,8 +72,8 @@ class LedgerReplies:
         state: MessageState | None = None,
     ) -> Sequence[ReplyView]:
         """The newest first."""
-        rows = await self._db.fetch(SQL["view"], None, sender, conversation, state, most)
-        return [_view_of(row) for row in rows]
+        ids = await self._db.fetchval(SQL["recent"], sender, conversation, state, most)
+        return [_view_of(row) for row in await self._db.fetch(SQL["views"], ids)]
 
     async def cancel(self, reply_id: MessageId) -> SenderId | None:
         """Give up a pending reply. Returns its sender; None when it is not pending."""

@@ -11,10 +11,11 @@ from dispatcher.domain.ids import ConversationId, MessageId, PersonKey, SenderId
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.posted import Posted
 from dispatcher.domain.queued_reply import (
+    Addressee,
     Claimed,
     ClaimedReply,
-    Conversation,
     DeadReplyTurn,
+    KnownReply,
     OpenedReplyTurn,
     ReplyDraft,
     ReplyView,
@@ -28,10 +29,8 @@ from dispatcher.ports.lane import Channel
 class ReplyBook(Protocol):
     """Replies in the ledger: orders and questions."""
 
-    async def conversation(
-        self, sender: Sender, key: PersonKey | None, user_id: str | None
-    ) -> Conversation | None:
-        """With a person who is known by a key, a user id, or both; None where the person has never written."""
+    async def addressee(self, sender: Sender, key: PersonKey | None, user_id: str | None) -> Addressee | None:
+        """A person who is known by a key or a user id; None where they have never written to the sender."""
         ...
 
     async def queue(self, draft: ReplyDraft) -> tuple[MessageId, int] | None:
@@ -41,8 +40,8 @@ class ReplyBook(Protocol):
         """
         ...
 
-    async def by_key(self, sender: Sender, key: str) -> tuple[MessageId, int, ReplyDraftFacts] | None:
-        """The reply that was queued under a key: its number, its position, and what it was to say."""
+    async def by_key(self, sender: Sender, key: str) -> KnownReply | None:
+        """The reply that was queued under a key."""
         ...
 
     async def view(self, reply_id: MessageId) -> ReplyView:
@@ -71,10 +70,6 @@ class ReplyBook(Protocol):
     async def check(self) -> Sequence[Fault]:
         """Prove the order; empty when all is well."""
         ...
-
-
-ReplyDraftFacts = tuple[ConversationId, Mapping[str, Any], str | None]
-"""Conversation, content, the message that is answered."""
 
 
 class ReplyTurns(Protocol):

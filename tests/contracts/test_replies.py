@@ -112,7 +112,7 @@ async def test_one_key_is_one_reply_however_many_ask_at_once(replying: Replying)
     assert len([one for one in asked if one is not None]) == 1
     found = await replying.book.by_key(replying.sender, "order-77")
     assert found is not None
-    assert found[0] in asked
+    assert found.id in asked
 
 
 async def test_replies_that_are_queued_side_by_side_have_positions_of_their_own(replying: Replying) -> None:

@@ -1,10 +1,9 @@
 -- Replies as people and programs order them and ask for them. What turns do with them is in reply_turns.sql, what is
 -- learnt of them afterwards in reply_ends.sql.
 
--- name: conversation
--- Of a sender and a person, who is known by the key of a phone number ($2) or by a user id ($3).
-SELECT id, person, user_id, nullif(window_ends_at, '-infinity') AS window_ends_at, window_ends_at > ledger_now() AS is_open,
-    last_inbound_wamid
+-- name: addressee
+-- The person with whom a sender talks, who is known by the key of a phone number ($2) or by a user id ($3).
+SELECT id AS conversation_id, nullif(window_ends_at, '-infinity') AS window_ends_at, last_inbound_wamid
 FROM conversations
 WHERE sender_id = $1 AND (person_key = $2 OR user_id = $3)
 ORDER BY window_ends_at DESC
@@ -33,8 +32,18 @@ RETURNING id, position
 -- name: by_key
 SELECT id, conversation_id, position, content, context_wamid FROM replies WHERE sender_id = $1 AND idempotency_key = $2
 
--- name: view
--- $1 one reply, or of one sender ($2), one conversation ($3), in one state ($4); NULL: whichever. The newest first.
+-- name: recent
+-- The numbers of the newest, of one sender ($1), one conversation ($2), in one state ($3); NULL: whichever.
+SELECT ARRAY(
+    SELECT id
+    FROM replies
+    WHERE ($1::bigint IS NULL OR sender_id = $1) AND ($2::bigint IS NULL OR conversation_id = $2)
+      AND ($3::text IS NULL OR state = $3)
+    ORDER BY id DESC
+    LIMIT $4)
+
+-- name: views
+-- These replies as people are shown them, the newest first; with the one that each waits for, as the claim sees it.
 SELECT r.*, s AS sender, coalesce(c.person, c.user_id, c.person_key) AS person, c.window_ends_at,
     nullif(r.not_before, '-infinity') AS free_at, r.idempotency_key AS key,
     CASE WHEN r.state = 'pending' THEN (SELECT e.id FROM replies e
@@ -44,10 +53,8 @@ SELECT r.*, s AS sender, coalesce(c.person, c.user_id, c.person_key) AS person, 
 FROM replies r
 JOIN conversations c ON c.id = r.conversation_id
 JOIN senders s ON s.id = r.sender_id
-WHERE ($1::bigint IS NULL OR r.id = $1) AND ($2::bigint IS NULL OR r.sender_id = $2)
-  AND ($3::bigint IS NULL OR r.conversation_id = $3) AND ($4::text IS NULL OR r.state = $4)
+WHERE r.id = ANY ($1::bigint[])
 ORDER BY r.id DESC
-LIMIT $5
 
 -- name: cancel
 -- Only what nobody has in hand.
@@ -73,8 +80,8 @@ FROM replies r
 WHERE r.state = 'claimed' AND NOT EXISTS (SELECT FROM reply_turns t WHERE t.turn_id = r.claim_id)
 
 -- name: overtaken
--- Replies that were posted though one before them has not been posted yet and will be; there must be none. A failure that
--- Meta reports later does not bring back the order, and neither does an operator who releases an unsure reply.
+-- Replies in a turn's hands though one before them is still to be posted; there must be none, except for the moment after an
+-- operator has released one that had been given up.
 SELECT count(*)
 FROM replies r
 WHERE r.state = 'claimed' AND EXISTS (
