@@ -34,11 +34,13 @@ from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
+from dispatcher.engine.leases import Leases
 from dispatcher.engine.posting import Posting
 from dispatcher.engine.replies import Replies
 from dispatcher.engine.reply_lane import ReplyLane
 from dispatcher.engine.reply_tools import ReplyTools
 from dispatcher.engine.senders import Senders
+from dispatcher.engine.settling import Settling
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
@@ -292,6 +294,8 @@ async def _wire(
             grant_most=settings.grant_most,
         ),
         posting=Posting(settings.in_flight),
+        settling=Settling(turns, limits, events),
+        leases=Leases(turns, clock, timedelta(seconds=settings.lease_s)),
         stopping=asyncio.Event(),
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )

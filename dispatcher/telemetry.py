@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter
 from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold
-from dispatcher.domain.message import Outcome
+from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.queued_reply import DeadReplyTurn, OpenedReplyTurn
 from dispatcher.domain.sender import Sender
@@ -81,8 +81,13 @@ class Events:
         )
         self._fence_told = ""
 
+    def accepted(self, messages: int) -> None:
+        """Meta took so many posts, and the ledger knows it. Counted by the batch: one by one it cost 1 µs a message."""
+        self._kinds[PostedKind.ACCEPTED].inc(messages)
+        self._settled.labels(MessageState.ACCEPTED).inc(messages)
+
     def posted(self, kind: PostedKind, verdict: Verdict | None) -> None:
-        """One post was answered, or not."""
+        """One post was answered in any other way, or not at all."""
         self._kinds[kind].inc()
         if verdict is not None:
             self._refusals.labels(verdict.code).inc()

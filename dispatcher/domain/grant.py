@@ -121,11 +121,13 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """For rebuilding: a person whom a sender has messaged, and when last."""
+    """For rebuilding: a person whom a sender has messaged, or may be messaging now, and when last."""
 
     sender_id: SenderId
     person: PersonKey
     at: datetime
+    turn_id: TurnId | None = None
+    """The turn that holds the message, where it is not known to have been posted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,11 @@ _TOKEN = re.compile(r"([^.]*)\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,4})")
 """Longer numbers are none of the ledger's ids and attempts."""
 
 
+def token_start(instance: str, campaign_id: CampaignId) -> str:
+    """What the tokens of a campaign have in common; the message's id, a dot and the attempt follow."""
+    return f"{instance}.{campaign_id}."
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """What travels to Meta and back in `biz_opaque_callback_data`, at most 512 characters.
@@ -61,7 +66,7 @@ class Token:
     attempt: int
 
     def __str__(self) -> str:
-        return f"{self.instance}.{self.campaign_id}.{self.message_id}.{self.attempt}"
+        return f"{token_start(self.instance, self.campaign_id)}{self.message_id}.{self.attempt}"
 
     @classmethod
     def parse(cls, text: str) -> Self | None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.hold import Hold
-from dispatcher.domain.ids import CampaignId, LaneId, PoolKey, TurnId
+from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PoolKey, TurnId
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
 
@@ -52,6 +53,15 @@ class OpenedTurn:
     """Since when the turn was due; None when an event came before its time."""
     moved: Sequence[str] = ()
     """What tells the ledger's place from the confirmed one; see `domain/fence.py`."""
+
+
+class Taken(NamedTuple):
+    """Messages of one turn that Meta took with nothing more to say, which is nearly all of them."""
+
+    turn: OpenedTurn
+    ids: Sequence[MessageId]
+    wamids: Sequence[str]
+    """Meta's ids, in the same order."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
-Post = Callable[..., Coroutine[Any, Any, None]]
+Item = TypeVar("Item")
 
 
 class Posting:
@@ -21,31 +21,107 @@ class Posting:
     def __init__(self, most: int) -> None:
         """most: posts that may be on the wire at once."""
         self._most = most
-        self._queue: deque[tuple[Post, tuple[Any, ...]]] = deque()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._queue: deque[tuple[Posts[Any], Any]] = deque()
+        self._on_the_wire: dict[asyncio.Task[None], Posts[Any] | None] = {}
+        """Each task with whose post it has in hand."""
 
-    def submit(self, post: Post, *arguments: Any) -> None:
-        """Have it posted as soon as a slot is free."""
-        self._queue.append((post, arguments))
-        self._fill()
+    def submit(self, posts: Posts[Any], items: Sequence[Any]) -> None:
+        """Have them posted, each as soon as a slot is free."""
+        self._queue.extend([(posts, item) for item in items])
+        self._fill(len(items))
 
-    def withdraw(self, post: Post) -> int:
-        """Forget whatever waits for a slot under this function. Returns how many there were."""
-        before = len(self._queue)
-        self._queue = deque(each for each in self._queue if each[0] != post)
-        return before - len(self._queue)
+    def withdraw(self, posts: Posts[Any]) -> list[Any]:
+        """Forget, and return, whatever of these waits for a slot."""
+        withdrawn = [item for whose, item in self._queue if whose is posts]
+        if withdrawn:
+            self._queue = deque(each for each in self._queue if each[0] is not posts)
+        return withdrawn
 
-    def _fill(self) -> None:
-        if self._queue and len(self._tasks) < self._most:
+    def cancel(self, posts: Posts[Any]) -> None:
+        """Break off those of these that are on the wire."""
+        for task, whose in self._on_the_wire.items():
+            if whose is posts:
+                task.cancel()
+
+    def _fill(self, at_most: int) -> None:
+        for _ in range(min(at_most, len(self._queue), self._most - len(self._on_the_wire))):
             task = asyncio.create_task(self._post())
-            self._tasks.add(task)
+            self._on_the_wire[task] = None
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._fill()  # it was cancelled with one post, and others wait
+        del self._on_the_wire[task]
+        self._fill(1)  # it was cancelled with one post, and others wait
 
     async def _post(self) -> None:
+        me = asyncio.current_task()
+        assert me is not None
         while self._queue:
-            post, arguments = self._queue.popleft()
-            await post(*arguments)
+            posts, item = self._queue.popleft()
+            self._on_the_wire[me] = posts
+            posts.started()
+            try:
+                await posts.post(item)
+            finally:
+                posts.finished()
+
+
+class Posts(Generic[Item]):
+    """One turn's posts: those that wait for a slot, and those that wait for their answer."""
+
+    def __init__(self, posting: Posting, post: Callable[[Item], Coroutine[Any, Any, None]]) -> None:
+        self.post = post
+        """Posts one and sees to whatever follows from it."""
+        self._posting = posting
+        self._queued = 0
+        self._unfinished = 0
+        self._all_started = asyncio.Event()
+        self._all_finished = asyncio.Event()
+        self._look()
+
+    def submit(self, items: Sequence[Item]) -> None:
+        """Have them posted, each as soon as a slot is free."""
+        self._queued += len(items)
+        self._unfinished += len(items)
+        self._all_started.clear()
+        self._all_finished.clear()
+        self._posting.submit(self, items)
+        self._look()
+
+    async def all_started(self) -> None:
+        """Wait until none waits for a slot."""
+        await self._all_started.wait()
+
+    async def all_finished(self) -> None:
+        """Wait until none waits for its answer either."""
+        await self._all_finished.wait()
+
+    def withdraw(self) -> Sequence[Item]:
+        """Return those that wait for a slot; they will not be posted."""
+        withdrawn = self._posting.withdraw(self)
+        self._queued -= len(withdrawn)
+        self._unfinished -= len(withdrawn)
+        self._look()
+        return withdrawn
+
+    def cancel(self) -> None:
+        """Break off those on the wire."""
+        self._posting.cancel(self)
+
+    def started(self) -> None:
+        """One has got its slot."""
+        self._queued -= 1
+        if not self._queued:
+            self._all_started.set()
+
+    def finished(self) -> None:
+        """One is done."""
+        self._unfinished -= 1
+        if not self._unfinished:
+            self._all_finished.set()
+
+    def _look(self) -> None:
+        if not self._queued:
+            self._all_started.set()
+        if not self._unfinished:
+            self._all_finished.set()

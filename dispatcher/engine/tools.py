@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from dispatcher.domain.pacing import Policy
+from dispatcher.engine.leases import Leases
 from dispatcher.engine.posting import Posting
+from dispatcher.engine.settling import Settling
 from dispatcher.ports import (
     CampaignBook,
     Channel,
@@ -56,6 +58,10 @@ class LaneTools:
     settings: LaneSettings
     posting: Posting
     """Posts that the whole process may have on the wire at once."""
+    settling: Settling
+    """Writes what all turns of the process have to say."""
+    leases: Leases
+    """Keeps the leases of all turns of the process."""
     stopping: asyncio.Event
     """Set when the process is asked to stop: finish what is in flight, claim no more."""
     owner: str

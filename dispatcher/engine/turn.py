@@ -22,19 +22,18 @@ from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, Li
 from dispatcher.domain.gate import DropReason, undeliverable
 from dispatcher.domain.grant import Ask, Granted, TurnPass
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import MessageId, Token
+from dispatcher.domain.ids import MessageId, token_start
 from dispatcher.domain.message import ClaimedMessage, MessageState, accepted, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
 from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
 from dispatcher.engine.following import Origin, keep, tell_limits
+from dispatcher.engine.posting import Posts
 from dispatcher.engine.reaping import reap_turn
-from dispatcher.engine.settling import Settler, pause
+from dispatcher.engine.settling import pause
 from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
 
-LOOK_EVERY_S = 0.4
-"""How often a running turn prolongs its lease and learns of a pause; a pause must bite within a second."""
 SHORTEST_NAP_S = 0.002
 SPENT = frozenset({HoldReason.TIER_EXHAUSTED, HoldReason.RATE, HoldReason.FAIR_SHARE})
 """Nothing is wrong, the tokens are used up: whoever has got one still goes."""
@@ -45,6 +44,14 @@ class _Ready(NamedTuple):
 
     message: ClaimedMessage
     body: bytes
+
+
+class _ToPost(NamedTuple):
+    """A granted message. Until it is on the wire, it goes back with its tokens, whatever ends the turn."""
+
+    ready: _Ready
+    granted: Granted
+    granted_at: datetime | None
 
 
 class Turn:
@@ -59,35 +66,23 @@ class Turn:
         self._undeliverable = partial(
             undeliverable, template=opened.template, sends_us_marketing=tools.policy.sends_us_marketing
         )
+        self._token_start = token_start(opened.instance, opened.campaign.id)
         self.claim_size = claim_size(limits_of(opened.sender, tools.policy).rate, tools.settings.claim_most)
         self.hold: Hold | None = None
         self.drop: DropReason | None = None
         self.is_lost = False
         self._over = asyncio.Event()
         self._is_halted = False
-        self._posts: set[asyncio.Task[None]] = set()
-        """Tasks that have a post of this turn on the wire."""
-        self._queued = 0
-        """Posts that wait for a slot."""
-        self._all_started = asyncio.Event()
-        self._unfinished = 0
-        """Posts that wait for a slot or for their answer."""
-        self._all_finished = asyncio.Event()
-        self._all_finished.set()
-        self._settler = Settler(opened, turn_pass, tools.turns, tools.limits, tools.telemetry)
+        self._posts = Posts(tools.posting, self._post)
+        self._settler = tools.settling.open(opened, turn_pass, lambda: self._end(None))
         self._ungranted: set[MessageId] = set()
-        self._granted: dict[MessageId, Granted] = {}
-        """Not on the wire yet: whatever ends the turn, these go back with their tokens."""
-        self._done = asyncio.Event()
+        """Claimed and neither granted nor given up: whatever ends the turn, these go back."""
         self._slice_ends = tools.clock.monotonic() + tools.settings.slice.total_seconds()
         self._lease_ends = tools.clock.monotonic() + tools.settings.lease.total_seconds()
 
     async def run(self) -> Next | None:
         """The whole turn. Whatever ends it, what is on the wire is settled before the lease is given back."""
-        helpers = [
-            asyncio.create_task(self._keep_lease()),
-            asyncio.create_task(self._settler.write_steadily(self._done, lambda: self._end(None))),
-        ]
+        self.tools.leases.keep(self)
         try:
             await self._send()
         except EpochLost:
@@ -97,18 +92,18 @@ class Turn:
         except LedgerUnavailable:
             self._end(None)
         except LeaseLost:
-            self._lose()
+            self.lease_is_lost()
         except asyncio.CancelledError:
             self._abandon()
-            await asyncio.shield(self._finish(helpers))
+            await asyncio.shield(self._finish())
             raise
         except BaseException:
             # A fault of ours: nobody may prolong the lease any more, so that the turn is reaped.
             self._over.set()
-            self._done.set()
-            self._settler.hurry()
+            self.tools.leases.leave(self)
+            self._settler.abandon()
             raise
-        finishing = asyncio.create_task(self._finish(helpers))
+        finishing = asyncio.create_task(self._finish())
         try:
             return await asyncio.shield(finishing)
         except asyncio.CancelledError:
@@ -119,25 +114,23 @@ class Turn:
     def _abandon(self) -> None:
         """The process ends now: what is on the wire stays unknown, all the rest is still put in order."""
         self._end(None)
-        for post in self._posts:
-            post.cancel()
+        self._posts.cancel()
 
-    async def _finish(self, helpers: Sequence[asyncio.Task[None]]) -> Next | None:
+    async def _finish(self) -> Next | None:
         self._over.set()
-        if self._is_halted:
-            # why: the slots may be taken by other turns for long; without theirs these are given back at once.
-            self._forget(self.tools.posting.withdraw(self._run_post))
-        await self._all_finished.wait()
-        self._done.set()
-        self._settler.hurry()
-        await asyncio.gather(*helpers)
-        for message_id in (*self._ungranted, *self._granted):
-            self._settler.add(given_back(message_id))
-        for granted in self._granted.values():
-            self._settler.return_grant(granted)
-        # why no except: without its outcomes a turn must not be closed. Its lease runs out instead,
-        # and what it had handed over becomes unsure.
-        await self._settler.finish()
+        try:
+            if self._is_halted:
+                # why: the slots may be taken by other turns for long; without theirs these are given back at once.
+                for item in self._posts.withdraw():
+                    self._take_back(item)
+            await self._posts.all_finished()
+            for message_id in self._ungranted:
+                self._settler.add(given_back(message_id))
+            # why no except: without its outcomes a turn must not be closed. Its lease runs out instead,
+            # and what it had handed over becomes unsure.
+            await self._settler.finish()
+        finally:
+            self.tools.leases.leave(self)
         return await self._close()
 
     # claim
@@ -160,7 +153,7 @@ class Turn:
 
     async def _claim(self) -> Sequence[ClaimedMessage]:
         batch = await self.tools.turns.claim(self.opened, self.claim_size)
-        self._ungranted.update(message.id for message in batch)
+        self._ungranted.update([message.id for message in batch])
         return batch
 
     def _render(self, batch: Sequence[ClaimedMessage]) -> list[_Ready]:
@@ -170,8 +163,8 @@ class Turn:
             if (why := self._undeliverable(message.person)) is not None:
                 self._refuse(message, "us_marketing", why)
                 continue
-            token = Token(self.opened.instance, self.opened.campaign.id, message.id, message.attempt)
-            body = self.payload.render(message.person, message.values, str(token))
+            token = f"{self._token_start}{message.id}.{message.attempt}"
+            body = self.payload.render(message.person, message.values, token)
             if isinstance(body, bytes):
                 ready.append(_Ready(message, body))
             else:
@@ -199,13 +192,11 @@ class Turn:
         grant = await self.tools.limits.grant(
             self.turn_pass, [Ask(each.message.id, each.message.key) for each in asked]
         )
-        self._granted.update((granted.message_id, granted) for granted in grant.go)
-        self._ungranted.difference_update(self._granted)
-        for granted in grant.go:
-            self._post_soon(by_id.pop(granted.message_id), grant.granted_at)
-        if self._queued:
-            # why: no more is granted than can be posted, so that a crash leaves little in doubt.
-            await self._all_started.wait()
+        at = grant.granted_at
+        self._posts.submit([_ToPost(by_id.pop(granted.message_id), granted, at) for granted in grant.go])
+        self._ungranted.difference_update([granted.message_id for granted in grant.go])
+        # why: no more is granted than can be posted, so that a crash leaves little in doubt.
+        await self._posts.all_started()
         for wait in grant.waits:
             del by_id[wait.message_id]
             self._ungranted.discard(wait.message_id)
@@ -227,52 +218,23 @@ class Turn:
 
     # post
 
-    def _post_soon(self, ready: _Ready, granted_at: datetime | None) -> None:
-        self._queued += 1
-        self._all_started.clear()
-        self._unfinished += 1
-        self._all_finished.clear()
-        self.tools.posting.submit(self._run_post, ready, granted_at)
-
-    async def _run_post(self, ready: _Ready, granted_at: datetime | None) -> None:
-        self._queued -= 1
-        if not self._queued:
-            self._all_started.set()
-        task = asyncio.current_task()
-        assert task is not None
-        self._posts.add(task)
-        try:
-            await self._post(ready, granted_at)
-        finally:
-            self._posts.discard(task)
-            self._unfinished -= 1
-            if not self._unfinished:
-                self._all_finished.set()
-
-    def _forget(self, withdrawn: int) -> None:
-        """These will not be posted."""
-        self._queued -= withdrawn
-        self._unfinished -= withdrawn
-        if not self._queued:
-            self._all_started.set()
-        if not self._unfinished:
-            self._all_finished.set()
-
-    async def _post(self, ready: _Ready, granted_at: datetime | None) -> None:
-        message = ready.message
+    async def _post(self, item: _ToPost) -> None:
         if self._is_halted:
+            self._take_back(item)
             return
-        granted = self._granted.pop(message.id)
+        (message, body), granted, granted_at = item
         try:
-            posted = await self.tools.channel.post(self.opened.sender, ready.body)
+            posted = await self.tools.channel.post(self.opened.sender, body)
         except asyncio.CancelledError:
             self._settler.add(unsure(message.id, "worker_stopped"))
             raise
         if posted.kind is PostedKind.ACCEPTED:
             # why a way of its own: nearly all posts take it, and nothing else follows from it.
             assert posted.wamid is not None
-            self._settler.add(accepted(message.id, posted.wamid, status=posted.status))
-            self.tools.telemetry.posted(posted.kind, None)
+            if posted.status is None:
+                self._settler.accept(message.id, posted.wamid)
+            else:
+                self._settler.add(accepted(message.id, posted.wamid, status=posted.status))
             return
         consequence = consequence_of(
             message,
@@ -286,6 +248,11 @@ class Turn:
         self.tools.telemetry.posted(posted.kind, posted.verdict)
         if consequence.goes_beyond:
             await self._follow(message, consequence, granted_at)
+
+    def _take_back(self, item: _ToPost) -> None:
+        """Granted, and certainly not posted."""
+        self._settler.add(given_back(item.ready.message.id))
+        self._settler.return_grant(item.granted)
 
     async def _refused_before(self, message: ClaimedMessage, posted: Posted) -> int:
         """How often the message got this refusal in earlier attempts; asked only where there were any."""
@@ -323,31 +290,27 @@ class Turn:
 
     # the lease and the end
 
-    async def _keep_lease(self) -> None:
-        """Prolong the lease and look whether the campaign is still wanted."""
-        while not self._done.is_set():
-            await pause(self._done, LOOK_EVERY_S)
-            asked_at = self.tools.clock.monotonic()
-            try:
-                state = await self.tools.turns.heartbeat(
-                    self.opened.lane_id, self.opened.turn_id, self.tools.settings.lease
-                )
-            except LedgerUnavailable:
-                if asked_at >= self._lease_ends:
-                    self._lose()
-                continue
-            except LeaseLost:
-                self._lose()
-                return
-            self._lease_ends = asked_at + self.tools.settings.lease.total_seconds()
-            match state:
-                case CampaignState.PAUSED:
-                    self._end(Hold(HoldReason.PAUSED))
-                case CampaignState.CANCELLED:
-                    self.drop = DropReason.CANCELLED
-                    self._end(None)
-                case _:
-                    pass
+    def lease_is_kept(self, state: CampaignState, asked_at_s: float) -> None:
+        """See `leases.py`."""
+        self._lease_ends = asked_at_s + self.tools.settings.lease.total_seconds()
+        match state:
+            case CampaignState.PAUSED:
+                self._end(Hold(HoldReason.PAUSED))
+            case CampaignState.CANCELLED:
+                self.drop = DropReason.CANCELLED
+                self._end(None)
+            case _:
+                pass
+
+    def lease_is_unknown(self, asked_at_s: float) -> None:
+        """See `leases.py`; by our own clock it may have run out."""
+        if asked_at_s >= self._lease_ends:
+            self.lease_is_lost()
+
+    def lease_is_lost(self) -> None:
+        """See `leases.py`."""
+        self.is_lost = True
+        self._end(None)
 
     def _end(self, hold: Hold | None, *, halt: bool = True) -> None:
         """Grant nothing more; the first reason stays. `halt`: post nothing more either, not even what is granted."""
@@ -355,10 +318,6 @@ class Turn:
         if not self._over.is_set():
             self.hold = hold
             self._over.set()
-
-    def _lose(self) -> None:
-        self.is_lost = True
-        self._end(None)
 
     def _as_dead(self) -> DeadTurn:
         return DeadTurn(

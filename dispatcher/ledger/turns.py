@@ -6,7 +6,7 @@ and the state that a message leaves. The statements themselves are in `sql/turns
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.campaign import Campaign, CampaignState
@@ -15,10 +15,10 @@ from dispatcher.domain.fence import PlacePart
 from dispatcher.domain.grant import Reached
 from dispatcher.domain.hold import ENDED_BY_ORDER, Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey, PoolKey, SenderId, TurnId
-from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome
+from dispatcher.domain.message import ClaimedMessage, MessageState, Outcome, accepted
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Category, parse_template
-from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped
+from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped, Taken
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.queries import load
@@ -71,12 +71,13 @@ class LedgerTurns:
             moved=row["moved"],
         )
 
-    async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
-        """Prolong the lease."""
-        state = await self._db.fetchval(SQL["heartbeat"], lane_id, turn_id, lease)
-        if state is None:
-            raise LeaseLost(f"turn {turn_id} of lane {lane_id} was reaped")
-        return CampaignState(state)
+    async def heartbeat(
+        self, held: Sequence[tuple[LaneId, TurnId]], lease: timedelta
+    ) -> Mapping[TurnId, CampaignState]:
+        """Prolong leases; one statement."""
+        lanes, turns = zip(*held, strict=True)
+        rows = await self._db.fetch(SQL["heartbeat"], lanes, turns, lease)
+        return {TurnId(row["turn_id"]): CampaignState(row["state"]) for row in rows}
 
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages; one statement."""
@@ -89,13 +90,33 @@ class LedgerTurns:
             limit,
             turn.template is not None and turn.template.category is Category.MARKETING,
         )
-        if rows[0]["lane_id"] is None:
+        first = rows[0]
+        if first["lane_id"] is None:
             raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
-        return [
-            ClaimedMessage(row["id"], row["person"], row["person_key"], row["params"], row["attempt"])
-            for row in rows
-            if row["state"] == "claimed"
-        ]
+        return [] if first["id"] is None else [ClaimedMessage(*row[:5]) for row in rows]
+
+    async def settle_accepted(self, taken: Sequence[Taken]) -> int:
+        """Write what Meta took, of any number of turns; one statement, and more only for turns that were reaped."""
+        lanes = [turn.lane_id for turn, _, _ in taken]
+        turns = [turn.turn_id for turn, _, _ in taken]
+        campaigns: list[int] = []
+        claims: list[int] = []
+        ids: list[int] = []
+        wamids: list[str] = []
+        for turn, of_turn, answers in taken:
+            campaigns += [turn.campaign.id] * len(of_turn)
+            claims += [turn.turn_id] * len(of_turn)
+            ids += of_turn
+            wamids += answers
+        rows = await self._db.fetch(SQL["settle_accepted"], lanes, turns, campaigns, claims, ids, wamids)
+        settled: dict[int, int] = {row["turn_id"]: row["settled"] for row in rows}
+        late = 0
+        for turn, of_turn, answers in taken:
+            if settled.get(turn.turn_id, 0) < len(of_turn):
+                late += await self._settle_late(
+                    turn, [accepted(*each) for each in zip(of_turn, answers, strict=True)]
+                )
+        return sum(settled.values()) + late
 
     async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
         """Write outcomes; one statement, and more only for what is rare."""
@@ -104,17 +125,20 @@ class LedgerTurns:
         again = [o.message_id for o in outcomes if o.state is MessageState.PENDING and o.posted]
         key = (turn.campaign.id, turn.lane_id, turn.turn_id)
         columns = _columns(outcomes)
-        if all(o.state is MessageState.ACCEPTED and o.detail is None for o in outcomes):
-            settled = int(await self._db.fetchval(SQL["settle_accepted"], *key, columns[0], columns[2]))
-        elif not again:
+        if not again:
             settled = int(await self._db.fetchval(SQL["settle"], *key, *columns))
         else:
             async with self._db.transaction() as connection:
                 settled = int(await connection.fetchval(SQL["settle"], *key, *columns))
                 await connection.execute(SQL["keep_attempts"], turn.campaign.id, turn.turn_id, again)
         if settled < len(outcomes):
-            settled += int(await self._db.fetchval(SQL["settle_late"], *key, *columns[:6]))
+            settled += await self._settle_late(turn, outcomes)
         return settled
+
+    async def _settle_late(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
+        """What became of messages that are no longer the turn's, as far as it is news."""
+        key = (turn.campaign.id, turn.lane_id, turn.turn_id)
+        return int(await self._db.fetchval(SQL["settle_late"], *key, *_columns(outcomes)[:6]))
 
     async def close_turn(self, turn: OpenedTurn, hold: Hold | None) -> Next:
         """Give the lease back; decides, by what is left, when the lane runs next."""
@@ -201,6 +225,12 @@ class LedgerTurns:
         rows = await self._db.fetch(SQL["senders_of_pool"], portfolio, sender_id)
         return [sender_of(row) for row in rows]
 
+    async def turns_with_claims(self, pool: PoolKey) -> Sequence[TurnId]:
+        """Turns of a pool that have messages in their hands."""
+        senders = [sender.id for sender in await self.senders_of_pool(pool)]
+        rows = await self._db.fetch(SQL["turns_with_claims"], senders)
+        return [TurnId(row["turn_id"]) for row in rows]
+
     async def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
         """Everybody to whom something may have been handed over since then."""
         senders = [sender.id for sender in await self.senders_of_pool(pool)]
@@ -209,7 +239,8 @@ class LedgerTurns:
             async for row in connection.cursor(
                 SQL["reached_of_pool"], senders, since, prefetch=REACHED_CHUNK
             ):
-                chunk.append(Reached(SenderId(row["sender_id"]), PersonKey(row["person_key"]), row["at"]))
+                sender_id, key, at, turn_id = row
+                chunk.append(Reached(SenderId(sender_id), PersonKey(key), at, turn_id))
                 if len(chunk) == REACHED_CHUNK:
                     yield chunk
                     chunk = []

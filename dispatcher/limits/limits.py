@@ -204,6 +204,10 @@ class RedisLimits:
             self._scripts, self._keys(pool), senders, reached, day_ms=self._day_ms, force=force
         )
 
+    async def strangers(self, pool: PoolKey, turns: Sequence[TurnId]) -> frozenset[TurnId]:
+        """Which of these turns were not opened in the pool's present memory."""
+        return await self._scripts.strangers(self._keys(pool), turns)
+
     async def usage(self, sender: SenderLimits) -> Usage:
         """What is taken now; for people, not for decisions. Raises EpochLost when the pool is not built."""
         status, *answer = await self._scripts.usage(self._keys(sender.pool), sender.sender_id)

@@ -6,6 +6,9 @@ and never too fast; pair debts are forgotten, Meta's own refusal (131056) stands
 The ledger's times are taken as they are: its clock and that of Redis have to agree to within `reach_margin_s`.
 A chunk can be written twice, in any order and beside running grants, because a token's end only ever moves up.
 
+People whom a turn holds count as reached, for they may be on their way; but not where the turn was opened in the memory
+that is being filled: then each of its grants is counted there already, and whom it was not granted is not reached.
+
 A memory counts as lost also where another server process than its builder answers: after a restart, or a fail-over to
 a replica, which may lack the last writes however whole it looks. What a fail-over brought back of tokens that were
 given back meanwhile stays taken until its time, which is the safe side.
@@ -50,7 +53,11 @@ async def rebuild(
     limited = {sender.sender_id for sender in senders if sender.tier.limit is not None}
     async for chunk in reached:
         ends: defaultdict[SenderId, list[Argument]] = defaultdict(list)
+        holding = {person.turn_id for person in chunk if person.turn_id is not None}
+        strangers = await scripts.strangers(keys, list(holding))
         for person in chunk:
+            if person.turn_id is not None and person.turn_id not in strangers:
+                continue
             if person.sender_id in limited:
                 ends[person.sender_id] += (to_ms(person.at) + day_ms, person.person)
         for sender_id, pairs in ends.items():

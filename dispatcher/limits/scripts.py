@@ -163,6 +163,13 @@ class Scripts:
         answer: list[Any] = await self._run("usage", names, (self._now(),))
         return answer
 
+    async def strangers(self, keys: PoolKeys, turns: Sequence[TurnId]) -> frozenset[TurnId]:
+        """See strangers.lua."""
+        if not turns:
+            return frozenset()
+        answer = await self._run("strangers", (keys.pool, *map(keys.handed, turns)), ())
+        return frozenset(turn for turn, is_known in zip(turns, answer, strict=True) if not is_known)
+
     async def rebuild_begin(
         self, keys: PoolKeys, mark: str, senders: Sequence[SenderId], *, force: bool
     ) -> Epoch | None:

@@ -17,7 +17,7 @@ from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.queued_reply import DeadReplyTurn, OpenedReplyTurn
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
-from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped
+from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped, Taken
 from dispatcher.domain.verdict import Verdict
 
 
@@ -45,14 +45,23 @@ class Turns(Protocol):
         """
         ...
 
-    async def heartbeat(self, lane_id: LaneId, turn_id: TurnId, lease: timedelta) -> CampaignState:
-        """Prolong the lease and learn what the campaign's owner wants. Raises LeaseLost when the turn was reaped."""
+    async def heartbeat(
+        self, held: Sequence[tuple[LaneId, TurnId]], lease: timedelta
+    ) -> Mapping[TurnId, CampaignState]:
+        """Prolong leases and learn what the campaigns' owners want. Turns that were reaped are left out."""
         ...
 
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages to this turn, oldest first; people on the suppression list leave here.
 
         Raises LeaseLost when the turn was reaped. Empty when nothing is free to be claimed now.
+        """
+        ...
+
+    async def settle_accepted(self, taken: Sequence[Taken]) -> int:
+        """Write, for any number of turns, which messages Meta took, and count them, in one transaction.
+
+        Each turn at most once. Returns how many were still theirs to write.
         """
         ...
 
@@ -82,6 +91,10 @@ class Turns(Protocol):
 
     async def due_lanes(self) -> Sequence[DueLane]:
         """Lanes whose time has come and that no turn holds."""
+        ...
+
+    async def turns_with_claims(self, pool: PoolKey) -> Sequence[TurnId]:
+        """Turns of a pool that have messages in their hands."""
         ...
 
     def reached_of_pool(self, pool: PoolKey, since: datetime) -> AsyncIterator[Sequence[Reached]]:
@@ -194,6 +207,10 @@ class Limits(Protocol):
         """
         ...
 
+    async def strangers(self, pool: PoolKey, turns: Sequence[TurnId]) -> frozenset[TurnId]:
+        """Which of these turns were not opened in the pool's present memory, so that it does not know their grants."""
+        ...
+
     async def usage(self, sender: SenderLimits) -> Usage:
         """What is taken now; for people, not for decisions. Raises EpochLost when the pool is not built."""
         ...
@@ -226,8 +243,12 @@ class Channel(Protocol):
 class Telemetry(Protocol):
     """Events worth a metric or a line in the log; one method each."""
 
+    def accepted(self, messages: int) -> None:
+        """Meta took so many posts, with nothing more to say, and the ledger knows it."""
+        ...
+
     def posted(self, kind: PostedKind, verdict: Verdict | None) -> None:
-        """One post was answered, or not."""
+        """One post was answered in any other way, or not at all."""
         ...
 
     def settled(self, outcomes: Sequence[Outcome]) -> None:

@@ -189,7 +189,8 @@ class LimitsModel:
         tier_full, short = False, ""
         for position, (person, costs) in enumerate(asks):
             counts = costs and self.tier is not None
-            if counts and person not in tokens and len(tokens) >= (self.tier or 0):
+            reached = len(tokens) + (person not in tokens)
+            if counts and reached > (self.tier or 0):
                 tier_full = True
                 continue
             free_at = s.free_at(person, now, self.day, self.interval, self.pair_burst)

@@ -123,6 +123,19 @@ async def test_a_tier_lowered_below_what_is_used_waits_for_enough_tokens(
     assert who_goes(await limits.grant(turn, asks_for("d"))) == ["+d"]
 
 
+async def test_while_more_people_count_than_the_tier_allows_those_wait_too_who_count_already(
+    limits: RedisLimits, clock: ManualMs
+) -> None:
+    """After a loss of Redis people count who were perhaps not messaged: they must not get through for nothing."""
+    turn = await a_full_bucket(limits, clock, a_sender(tier=3))
+    await limits.grant(turn, asks_for("a", "b", "c"))
+    clock.passes(timedelta(hours=1))
+    await limits.put_sender(a_sender(tier=2))
+    assert held(await limits.grant(turn, asks_for("a")))[0] is HoldReason.TIER_EXHAUSTED
+    await limits.put_sender(a_sender(tier=3))
+    assert who_goes(await limits.grant(turn, asks_for("a", "d"))) == ["+a"]
+
+
 async def test_people_of_an_unlimited_tier_are_counted_anew_when_it_ends(
     limits: RedisLimits, clock: ManualMs
 ) -> None:

@@ -20,13 +20,14 @@ from limits_builders import (
     held,
     nobody,
     these,
+    who_goes,
 )
 from redis.asyncio import Redis
 
 from dispatcher.domain.errors import BadValue, EpochLost, LimitsUnavailable
 from dispatcher.domain.grant import Grant, Reached
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import PersonKey, PoolKey, SenderId
+from dispatcher.domain.ids import PersonKey, PoolKey, SenderId, TurnId
 from dispatcher.limits import RedisLimits
 
 # --- memory lost and rebuilt ---
@@ -62,6 +63,25 @@ async def test_a_rebuilt_pool_knows_whom_it_reached(limits: RedisLimits, clock: 
     await limits.rebuild(POOL, [sender], these(*reached))
     usage = await limits.usage(sender)
     assert (usage.reach_used, usage.reach_limit, usage.reach_next) == (1, 2, recent + DAY)
+
+
+async def test_a_rebuild_counts_people_whom_a_turn_of_another_memory_holds_and_no_others(
+    limits: RedisLimits, clock: ManualMs
+) -> None:
+    """Two turns begin on a new pool at once, and one has claimed while the other still reads the ledger.
+
+    The claimed ones once counted as reached by that: then they cost nothing, however many they were.
+    """
+    harbour, quay = a_sender(tier=3), a_sender(2, tier=3)
+    turn = await a_full_bucket(limits, clock, harbour)
+    await limits.grant(turn, asks_for("a", "b"))
+    held_by_it = [Reached(harbour.sender_id, PersonKey(f"+{n}"), clock.now, turn.turn_id) for n in "abcdef"]
+    lost = Reached(quay.sender_id, PersonKey("+x"), clock.now, TurnId(99))
+    assert await limits.strangers(POOL, [turn.turn_id, TurnId(99)]) == {99}
+    assert await limits.rebuild(POOL, [harbour, quay], these(*held_by_it, lost)) == turn.epoch
+    assert (await limits.usage(harbour)).reach_used == 2
+    assert (await limits.usage(quay)).reach_used == 1
+    assert who_goes(await limits.grant(turn, asks_for("c", "d", "e", "f"))) == ["+c"]
 
 
 async def test_thousands_of_people_in_one_chunk(limits: RedisLimits, clock: ManualMs) -> None:

@@ -54,7 +54,8 @@ async def test_a_settling_finds_its_messages_by_their_key(ledger: Ledger, filled
     turn, messages = await a_claim(ledger, filled)
     ids, wamids = [m.id for m in messages], [f"wamid.{m.id}" for m in messages]
     key = (turn.campaign.id, turn.lane_id, turn.turn_id)
-    lines = await touched(ledger, TURNS["settle_accepted"], *key, ids[:50], wamids[:50])
+    of_each = [[turn.campaign.id] * 50, [turn.turn_id] * 50, ids[:50], wamids[:50]]
+    lines = await touched(ledger, TURNS["settle_accepted"], [turn.lane_id], [turn.turn_id], *of_each)
     rest = [[id_] for id_ in ids[50:51]]
     lines += await touched(
         ledger,

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from support.builders import a_phone
-from support.ledger import LEASE, RUN_OUT, SOON, Ledger, as_dead, later, settle_all, taken
+from support.ledger import LEASE, RUN_OUT, SOON, Ledger, all_taken, as_dead, later, settle_all, taken
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import LeaseLost, NotSettled
@@ -219,8 +219,21 @@ async def test_a_heartbeat_prolongs_the_lease_and_brings_the_owners_wish(ledger:
     turn = await ledger.a_turn(filled.lanes[0], RUN_OUT)
     assert [dead.turn_id for dead in await ledger.turns.dead_turns()] == [turn.turn_id]
     await ledger.campaigns.move(filled.campaign.id, CampaignState.PAUSED)
-    state = await ledger.turns.heartbeat(turn.lane_id, turn.turn_id, LEASE)
-    assert state is CampaignState.PAUSED
+    wanted = await ledger.turns.heartbeat([(turn.lane_id, turn.turn_id)], LEASE)
+    assert wanted == {turn.turn_id: CampaignState.PAUSED}
+    assert await ledger.turns.dead_turns() == []
+
+
+async def test_one_heartbeat_prolongs_many_leases_and_leaves_out_who_was_reaped(ledger: Ledger) -> None:
+    one, other = await ledger.a_campaign(senders=2), await ledger.a_campaign()
+    turns = [await ledger.a_turn(lane, RUN_OUT) for lane in (*one.lanes, *other.lanes)]
+    assert await ledger.turns.reap(as_dead(turns[1]), frozenset()) is not None
+    await ledger.campaigns.move(other.campaign.id, CampaignState.PAUSED)
+    wanted = await ledger.turns.heartbeat([(turn.lane_id, turn.turn_id) for turn in reversed(turns)], LEASE)
+    assert wanted == {
+        turns[0].turn_id: CampaignState.RUNNING,
+        turns[2].turn_id: CampaignState.PAUSED,
+    }
     assert await ledger.turns.dead_turns() == []
 
 
@@ -230,8 +243,7 @@ async def test_a_reaped_turn_has_lost_its_lease_and_leases_nothing(ledger: Ledge
     assert await ledger.turns.reap(as_dead(turn), frozenset()) is not None
     with pytest.raises(LeaseLost):
         await ledger.turns.claim(turn, 5)
-    with pytest.raises(LeaseLost):
-        await ledger.turns.heartbeat(turn.lane_id, turn.turn_id, LEASE)
+    assert await ledger.turns.heartbeat([(turn.lane_id, turn.turn_id)], LEASE) == {}
     with pytest.raises(LeaseLost):
         await ledger.turns.close_turn(turn, None)
     assert (await ledger.counts(filled)).pending == 10
@@ -283,6 +295,21 @@ async def test_our_own_late_answer_replaces_what_the_reaping_left_in_doubt(ledge
     assert await ledger.turns.settle(turn, late) == 0
     counts = await ledger.counts(filled)
     assert (counts.accepted, counts.refused, counts.unsure, counts.pending) == (1, 1, 1, 1)
+
+
+async def test_what_meta_took_is_written_for_many_turns_at_once(ledger: Ledger) -> None:
+    """Of two campaigns, and of a turn that has been reaped meanwhile: its answers replace what was in doubt."""
+    one, other = await ledger.a_campaign(senders=2, people=6), await ledger.a_campaign(people=2)
+    turns = [await ledger.a_turn(lane) for lane in (*one.lanes, *other.lanes)]
+    claims = [await ledger.turns.claim(turn, 2) for turn in turns]
+    dead, lost = turns[1], claims[1]
+    await ledger.turns.reap(as_dead(dead), frozenset({lost[0].id}))
+    answers = [all_taken(turn, claimed) for turn, claimed in zip(turns, claims, strict=True)]
+    assert await ledger.turns.settle_accepted(answers) == 5
+    assert await ledger.turns.settle_accepted(answers) == 0
+    counts = await ledger.counts(one)
+    assert (counts.accepted, counts.unsure, counts.pending) == (3, 0, 3)
+    assert (await ledger.counts(other)).accepted == 2
 
 
 async def test_a_late_answer_does_not_touch_what_another_turn_has_claimed_since(ledger: Ledger) -> None:

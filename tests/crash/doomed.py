@@ -25,6 +25,7 @@ from dispatcher import asgi, serve
 from dispatcher.app import App, open_app
 from dispatcher.channel.client import CloudChannel
 from dispatcher.channel.transport import HttpxTransport
+from dispatcher.engine.settling import Settling
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.inbox import LedgerBatch, LedgerInbox
 from dispatcher.settings import Settings, secret
@@ -70,7 +71,7 @@ CALLS: Mapping[Point, tuple[Literal["turns", "limits", "channel"], str, Literal[
     Point.AFTER_CLAIM: ("turns", "claim", "after"),
     Point.AFTER_GRANT: ("limits", "grant", "after"),
     Point.AFTER_ANSWER: ("channel", "post", "after"),
-    Point.AFTER_SETTLE: ("turns", "settle", "after"),
+    Point.AFTER_SETTLE: ("turns", "settle_accepted", "after"),
     Point.AFTER_CLOSE: ("turns", "close_turn", "after"),
 }
 """Points around one call of a port that turns use."""
@@ -168,7 +169,9 @@ def doomed(app: App, doom: Doom) -> App:
     if doom.point in CALLS:
         name = CALLS[doom.point][0]
         wrapped: dict[str, Any] = {name: DoomedPort(getattr(tools, name), doom)}
-        return replace(app, lane_tools=replace(tools, **wrapped))
+        tools = replace(tools, **wrapped)
+        settling = Settling(tools.turns, tools.limits, tools.telemetry)
+        return replace(app, lane_tools=replace(tools, settling=settling))
     if doom.point in BYTES.values():
         graph = {"graph_url": settings.graph_url, "graph_version": settings.graph_version}
         channel = CloudChannel(DoomedTransport(settings, doom), secret, **graph)

@@ -19,6 +19,7 @@ from dispatcher.domain.sender import SenderStatus
 from dispatcher.engine.lane import run_turn
 from dispatcher.engine.posting import Posting
 from dispatcher.engine.rebuild import open_pass
+from dispatcher.engine.settling import Settling
 from dispatcher.engine.tools import LaneTools
 
 
@@ -26,7 +27,8 @@ def tools_of(world: World, *, slice_s: float = 5, claim_most: int = 500, **parts
     """This process's tools, with some parts exchanged."""
     tools = world.app.lane_tools
     pace = replace(tools.settings, slice=timedelta(seconds=slice_s), claim_most=claim_most)
-    return replace(tools, settings=pace, stopping=asyncio.Event(), **parts)
+    tools = replace(tools, settings=pace, stopping=asyncio.Event(), **parts)
+    return replace(tools, settling=Settling(tools.turns, tools.limits, tools.telemetry))
 
 
 async def test_a_turn_sends_to_everybody_and_completes_the_campaign(world: World) -> None:
@@ -189,7 +191,7 @@ async def test_a_reaped_turn_posts_nothing_more(world: World) -> None:
     in_doubt = (await world.counts(campaign)).unsure
     assert 5 <= in_doubt <= 30, "whoever was granted may have been handed over"
     await wait_until(
-        lambda: "_keep_lease" not in repr(asyncio.all_tasks()),
+        lambda: "_look_steadily" not in repr(asyncio.all_tasks()),
         description="the turn knows that its lease is gone",
     )
     channel.brake.open.set()

@@ -61,34 +61,24 @@ async def test_a_sender_never_goes_faster_than_its_rate(world: World) -> None:
     await world.both_ends_agree(one, two)
 
 
-async def two_campaigns_at_once(world: World) -> tuple[int, int]:
-    """Weights 1 and 3 on one sender of 200/s. Of messages 200 to 600, as Meta saw them: how many of each."""
+async def test_two_campaigns_on_one_sender_both_move_and_share_it_by_their_weight(world: World) -> None:
+    """The urgent campaign has weight 3, the other 1: it goes about three times as fast, and the calm one never stands still.
+
+    A lane may be a quarter of a second of the rate ahead of the other, 50 messages here: so 800 are looked at.
+    """
     await world.a_sender(rate="200/s")
-    calm = await world.a_campaign(people=600, name="calm", weight=1, is_started=False)
-    urgent = await world.a_campaign(people=Crowd(600, first=600), name="urgent", weight=3, is_started=False)
+    calm = await world.a_campaign(people=900, name="calm", weight=1, is_started=False)
+    urgent = await world.a_campaign(people=Crowd(900, first=900), name="urgent", weight=3, is_started=False)
     async with world.workers():
         for campaign in (calm, urgent):
             await world.app.campaigns.start(campaign.id)
-        await wait_until(lambda: has_arrived(world, 600), description="600 messages arrived")
-        arrived = (await world.meta.arrived())[200:600]
+        await wait_until(lambda: has_arrived(world, 1_000), description="1,000 messages arrived", timeout=60)
+        arrived = (await world.meta.arrived())[200:1_000]
         for campaign in (calm, urgent):
             await world.app.campaigns.cancel(campaign.id)
     await world.both_ends_agree(calm, urgent)
-    calm_share = sum(each.token.campaign_id == calm.id for each in arrived)
-    return calm_share, len(arrived) - calm_share
-
-
-async def test_two_campaigns_on_one_sender_both_move(world: World) -> None:
-    """A small campaign does not wait for the end of a big one, and the urgent one is never behind."""
-    calm, urgent = await two_campaigns_at_once(world)
-    assert calm >= 60
-    assert urgent >= 160
-
-
-async def test_two_campaigns_on_one_sender_share_it_by_their_weight(world: World) -> None:
-    """The urgent campaign has weight 3, the other 1: it goes about three times as fast."""
-    calm, urgent = await two_campaigns_at_once(world)
-    assert 2 <= urgent / calm <= 5
+    calm_ones = sum(each.token.campaign_id == calm.id for each in arrived)
+    assert 2 <= (800 - calm_ones) / calm_ones <= 5
 
 
 async def has_arrived(world: World, at_least: int) -> bool:

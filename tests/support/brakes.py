@@ -9,10 +9,9 @@ from redis.asyncio import Redis
 
 from dispatcher.domain.errors import LedgerUnavailable, LimitsUnavailable
 from dispatcher.domain.grant import Ask, Grant, TurnPass
-from dispatcher.domain.message import Outcome
 from dispatcher.domain.posted import Posted
 from dispatcher.domain.sender import Sender
-from dispatcher.domain.turn import OpenedTurn
+from dispatcher.domain.turn import Taken
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.limits.limits import RedisLimits
@@ -54,27 +53,27 @@ class BrakedSettling(LedgerTurns):
         super().__init__(database)
         self.brake = Brake()
 
-    async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
+    async def settle_accepted(self, taken: Sequence[Taken]) -> int:
         """The port's promise."""
         await self.brake.stop()
-        return await super().settle(turn, outcomes)
+        return await super().settle_accepted(taken)
 
 
 class ForgetfulLedger(LedgerTurns):
-    """The ledger, whose first answers to `settle` are lost, after or before it wrote."""
+    """The ledger, whose first answers to `settle_accepted` are lost, after or before it wrote."""
 
     def __init__(self, database: Database, *, lost: int, is_written: bool) -> None:
         super().__init__(database)
         self.lost = lost
         self.is_written = is_written
 
-    async def settle(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
+    async def settle_accepted(self, taken: Sequence[Taken]) -> int:
         """The port's promise."""
         if self.lost == 0:
-            return await super().settle(turn, outcomes)
+            return await super().settle_accepted(taken)
         self.lost -= 1
         if self.is_written:
-            await super().settle(turn, outcomes)
+            await super().settle_accepted(taken)
         raise LedgerUnavailable("the connection broke")
 
 

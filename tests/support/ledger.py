@@ -11,7 +11,7 @@ from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampa
 from dispatcher.domain.ids import LaneId
 from dispatcher.domain.message import ClaimedMessage, Outcome, accepted
 from dispatcher.domain.sender import Sender
-from dispatcher.domain.turn import DeadTurn, OpenedTurn
+from dispatcher.domain.turn import DeadTurn, OpenedTurn, Taken
 from dispatcher.ledger.audience import fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
@@ -114,4 +114,9 @@ def taken(message: ClaimedMessage) -> Outcome:
 
 async def settle_all(ledger: Ledger, turn: OpenedTurn, messages: Sequence[ClaimedMessage]) -> int:
     """Meta took all of them. Returns how many were the turn's own."""
-    return await ledger.turns.settle(turn, [taken(message) for message in messages])
+    return await ledger.turns.settle_accepted([all_taken(turn, messages)])
+
+
+def all_taken(turn: OpenedTurn, messages: Sequence[ClaimedMessage]) -> Taken:
+    """Meta took them, with nothing more to say."""
+    return Taken(turn, [message.id for message in messages], [f"wamid.{message.id}" for message in messages])

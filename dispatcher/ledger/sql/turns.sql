@@ -35,12 +35,21 @@ WHERE (until IS NULL OR until > ledger_now())
     ('sender', $1::text), ('account', $2::text), ('portfolio', $3::text), ('template', $4::text))
 
 -- name: heartbeat
--- Prolong the lease and see what the campaign's owner wants now. No row: the turn was reaped.
+-- Prolong leases and see what the campaigns' owners want now. A turn without a row was reaped.
+-- $1 lanes, $2 their turns, one each. Lanes are locked in the order of their ids, as settle_accepted does it.
+WITH held AS (
+    SELECT l.id, c.state
+    FROM unnest($1::bigint[], $2::bigint[]) AS h (lane_id, turn_id)
+    JOIN lanes l ON l.id = h.lane_id AND l.turn_id = h.turn_id
+    JOIN campaigns c ON c.id = l.campaign_id
+    ORDER BY l.id
+    FOR UPDATE OF l
+)
 UPDATE lanes l
 SET lease_until = ledger_now() + $3::interval
-FROM campaigns c
-WHERE l.id = $1 AND l.turn_id = $2 AND c.id = l.campaign_id
-RETURNING c.state
+FROM held
+WHERE l.id = held.id
+RETURNING l.turn_id, held.state
 
 -- name: claim
 -- Lease the next pending messages to a turn, in order of their time and then of their place in the file.
@@ -93,10 +102,10 @@ WITH mine AS (
     FROM counted
     WHERE lanes.id = $2 AND counted.claimed + counted.suppressed > 0
 )
-SELECT mine.id AS lane_id, taken.*
+SELECT taken.id, taken.person, taken.person_key, taken.params, taken.attempt, mine.id AS lane_id
 FROM (VALUES (1)) AS always
 LEFT JOIN mine ON true
-LEFT JOIN taken ON true
+LEFT JOIN taken ON taken.state = 'claimed'
 ORDER BY taken.id
 
 -- name: settle
@@ -144,23 +153,35 @@ WITH locked AS (
 SELECT settled FROM counted
 
 -- name: settle_accepted
--- The same where Meta took all of them and there is nothing more to say, which is nearly always: two arrays, not eight.
-WITH locked AS (
-    SELECT FROM lanes WHERE id = $2 FOR UPDATE
+-- Of any number of turns: messages that Meta took with nothing more to say, which is nearly all of them.
+--
+-- $1 lanes, $2 their turns, one each; then one array per column of the messages: campaign, turn, id, Meta's id.
+-- Answers with how many of each turn were still its own; what is missing was reaped, see settle_late.
+-- Lanes that the turns still hold are locked first, in the order of their ids: whoever else locks several does the same.
+WITH held AS (
+    SELECT l.id, l.turn_id
+    FROM unnest($1::bigint[], $2::bigint[]) AS h (lane_id, turn_id)
+    JOIN lanes l ON l.id = h.lane_id AND l.turn_id = h.turn_id
+    ORDER BY l.id
+    FOR UPDATE OF l
 ), done AS (
     UPDATE messages m
     SET state = 'accepted', wamid = o.wamid, code = NULL, reason = NULL, detail = NULL, not_before = '-infinity',
         posted_at = ledger_now()
-    FROM unnest($4::bigint[], $5::text[]) AS o (id, wamid)
-    WHERE EXISTS (SELECT FROM locked)
-      AND m.campaign_id = $1 AND m.id = o.id AND m.claim_id = $3 AND m.state = 'claimed'
-    RETURNING 1
+    FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS o (campaign_id, turn_id, id, wamid)
+    WHERE o.turn_id IN (SELECT turn_id FROM held)
+      AND m.campaign_id = o.campaign_id AND m.id = o.id AND m.claim_id = o.turn_id AND m.state = 'claimed'
+    RETURNING o.turn_id
 ), counted AS (
-    SELECT count(*) AS settled FROM done
+    SELECT turn_id, count(*) AS settled FROM done GROUP BY turn_id
 ), lane AS (
-    UPDATE lanes SET claimed = lanes.claimed - settled, accepted = lanes.accepted + settled FROM counted WHERE lanes.id = $2
+    UPDATE lanes l
+    SET claimed = l.claimed - c.settled, accepted = l.accepted + c.settled
+    FROM held h
+    JOIN counted c USING (turn_id)
+    WHERE l.id = h.id
 )
-SELECT settled FROM counted
+SELECT turn_id, settled FROM counted
 
 -- name: settle_late
 -- Our own answer came after the turn was reaped: the truth replaces what was recorded as unsure.
@@ -306,16 +327,20 @@ ORDER BY c.priority DESC, l.next_at
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
 -- By way of the campaigns that were alive since then, so that each pool reads its own.
-SELECT m.sender_id, m.person_key, m.posted_at AS at
+SELECT m.sender_id, m.person_key, m.posted_at AS at, NULL::bigint AS turn_id
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id AND (c.finished_at IS NULL OR c.finished_at > $2) AND c.started_at IS NOT NULL
 JOIN messages m ON m.campaign_id = l.campaign_id AND m.sender_id = l.sender_id AND m.posted_at > $2
 WHERE l.sender_id = ANY ($1::bigint[])
 UNION ALL
-SELECT m.sender_id, m.person_key, ledger_now()
+SELECT m.sender_id, m.person_key, ledger_now(), l.turn_id
 FROM lanes l
 JOIN messages m ON m.campaign_id = l.campaign_id AND m.claim_id = l.turn_id AND m.state = 'claimed'
 WHERE l.sender_id = ANY ($1::bigint[]) AND l.turn_id IS NOT NULL AND l.claimed > 0
+
+-- name: turns_with_claims
+-- Turns of these senders that have messages in their hands.
+SELECT turn_id FROM lanes WHERE sender_id = ANY ($1::bigint[]) AND turn_id IS NOT NULL AND claimed > 0
 
 -- name: senders_of_pool
 -- A pool is a portfolio ($1) or a sender that belongs to none ($2).

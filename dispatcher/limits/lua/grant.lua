@@ -19,7 +19,8 @@
 --         {0} the memory is not that of the pass; {-1} the turn was reaped. Nothing is changed then.
 --
 -- Guarantees
---   * Tier. A new person needs fewer than `limit` unexpired tokens in the scope in force; the token ends one day after
+--   * Tier. A new person needs fewer than `limit` unexpired tokens in the scope in force, one who has a token no more than
+--     `limit`: a rebuild gives tokens to people who were perhaps not messaged yet. The token ends one day after
 --     the *latest* message, because Meta counts distinct people in a moving day. So no half-open window of one day ever
 --     holds more than `limit` people. Each end is later than the one it replaces, so that give_back can tell two grants
 --     of one millisecond apart. The sender's own tokens are always written, the pool's while it is the scope in force
@@ -157,7 +158,7 @@ for i = 1, asked do
   local arrival, free_at = arrivals[i] and tonumber(arrivals[i]) or ours and tonumber(ours) + implied_ms, barred[i]
   if arrival and arrival <= now then arrival = nil end
   if arrival or free_at then free_at = math.max(arrival and arrival - tolerance_ms or 0, tonumber(free_at or 0)) end
-  if counts and free <= 0 and not known[i] then
+  if counts and (free < 0 or free == 0 and not known[i]) then
     refused[#refused + 1] = i
     stays[i] = true
   elseif free_at and free_at > now then
