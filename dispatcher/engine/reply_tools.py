@@ -10,7 +10,10 @@ from dispatcher.engine.tools import LaneTools
 from dispatcher.ports import ReplyChannel, ReplyJobs, ReplyPayloads, ReplyTurns
 
 LINGER = timedelta(seconds=1)
-"""How long a turn that has nothing left to do waits for more: beginning anew costs three round trips."""
+"""How long a turn that has nothing left to do waits for more: beginning anew costs four round trips."""
+SLICE = timedelta(seconds=60)
+"""How long a turn goes on claiming. It is in nobody's way, for others may serve the same sender; but it knows the sender as it was
+when it began. What stops a sender is told by each grant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class ReplyTools:
     in_flight: int
     """Replies of one sender that a process may have in hand at once."""
     linger: timedelta = LINGER
+    slice: timedelta = SLICE
 
 
 async def reap_reply_turn(tools: ReplyTools, dead: DeadReplyTurn) -> bool:

@@ -61,7 +61,7 @@ class ReplyTurn:
         """Granted and not on the wire yet: whatever ends the turn, these go back."""
         self._done = asyncio.Event()
         clock, settings = tools.shared.clock, tools.shared.settings
-        self._slice_ends = clock.monotonic() + settings.slice.total_seconds()
+        self._slice_ends = clock.monotonic() + tools.slice.total_seconds()
         self._lease_ends = clock.monotonic() + settings.lease.total_seconds()
 
     def ring(self) -> bool:

@@ -32,10 +32,12 @@ SOON = timedelta(milliseconds=50)
 
 
 def lane_of(world: World, *, channel: ReplyChannel | None = None, **shared: Any) -> ReplyLane:
-    """A lane of this process's tools, with some exchanged, that does not stay when nothing is left."""
+    """A lane of this process's tools, with some exchanged, that does not stay when nothing is left, but may go on for long."""
     tools = world.app.reply_lane.tools
     with_own = replace(tools.shared, **{"stopping": asyncio.Event(), **shared})
-    return ReplyLane(replace(tools, shared=with_own, channel=channel or tools.channel, linger=SOON))
+    return ReplyLane(
+        replace(tools, shared=with_own, channel=channel or tools.channel, linger=SOON, slice=DAY)
+    )
 
 
 async def say(world: World, *texts: str, to: int = 1, **fields: Any) -> list[MessageId]:
@@ -157,7 +159,7 @@ async def test_a_window_that_closes_between_claim_and_post_is_noticed(world: Wor
     await world.app.database.execute(
         "UPDATE conversations SET window_ends_at = ledger_now() + interval '30 min'"
     )
-    pace = replace(world.app.lane_tools.settings, slice=DAY, lease=DAY)
+    pace = replace(world.app.lane_tools.settings, lease=DAY)
     await lane_of(world, clock=LaterAndLater(), settings=pace).serve(sender.id)
     assert await states(world) == [(MessageState.REFUSED, "window_closed")]
     assert await world.meta.accepted() == 0
