@@ -155,6 +155,8 @@ class OpenedReplyTurn:
 
     turn_id: TurnId
     sender: Sender
+    sender_changed_at: datetime
+    """When somebody last changed the sender; a turn that outlives this knows an old one."""
     holds: Sequence[Hold]
     """In force on the sender, its account and its portfolio."""
     instance: str

@@ -136,10 +136,7 @@ class Replies:
     async def explain(self, reply: ReplyView) -> Explanation:
         """Why a reply is where it is: what binds, and until when."""
         if reply.state is not MessageState.PENDING:
-            told = ", ".join(str(part) for part in (reply.code, reply.reason, reply.detail) if part)
-            return Explanation(
-                f"it is {reply.state}" + (f": {told}" if told else ""), None, _after(reply), ()
-            )
+            return Explanation(_told(reply), None, _after(reply), ())
         now = self.clock.now()
         if reply.window_ends_at <= now:
             summary = f"its window closed at {reply.window_ends_at:%Y-%m-%d %H:%M:%S} UTC: it will be refused"

@@ -12,8 +12,7 @@ from dispatcher.ports import ReplyChannel, ReplyJobs, ReplyPayloads, ReplyTurns
 LINGER = timedelta(seconds=1)
 """How long a turn that has nothing left to do waits for more: beginning anew costs four round trips."""
 SLICE = timedelta(seconds=60)
-"""How long a turn goes on claiming. It is in nobody's way, for others may serve the same sender; but it knows the sender as it was
-when it began. What stops a sender is told by each grant."""
+"""How long a turn goes on claiming. It is in nobody's way, for others may serve the same sender."""
 
 
 @dataclass(frozen=True, slots=True)

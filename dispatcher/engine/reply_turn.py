@@ -159,7 +159,7 @@ class ReplyTurn:
                 del self._waiting[granted.message_id]
                 self._post_soon(by_id.pop(granted.message_id), grant.granted_at)
             for wait in grant.waits:
-                del by_id[wait.message_id], self._waiting[wait.message_id]
+                del by_id[wait.message_id], self._waiting[wait.message_id], self._closes_s[wait.message_id]
                 await self._settler.settle(
                     given_back(wait.message_id, reason=wait.reason, not_before=wait.until)
                 )
@@ -249,7 +249,7 @@ class ReplyTurn:
     # the lease and the end
 
     async def _keep_lease(self) -> None:
-        """Prolong the lease, and let a worker that is asked to stop wait for nobody."""
+        """Prolong the lease. Let a worker that is asked to stop wait for nobody, and a turn not outlive what it knows."""
         shared = self.tools.shared
         while not self._done.is_set():
             await pause(self._done, LOOK_EVERY_S)
@@ -257,7 +257,7 @@ class ReplyTurn:
                 self._bell.set()
             asked_at = shared.clock.monotonic()
             try:
-                await self.tools.turns.heartbeat(self.opened.turn_id, shared.settings.lease)
+                is_same = await self.tools.turns.heartbeat(self.opened, shared.settings.lease)
             except LedgerUnavailable:
                 if asked_at >= self._lease_ends:
                     self._lose()
@@ -266,6 +266,8 @@ class ReplyTurn:
                 self._lose()
                 return
             self._lease_ends = asked_at + shared.settings.lease.total_seconds()
+            if not is_same:
+                self._end(None)  # the next turn, which follows at once, knows the sender as it is now
 
     def _end(self, hold: Hold | None) -> None:
         """Claim and grant nothing more; the first reason stays."""

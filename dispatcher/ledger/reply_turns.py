@@ -43,15 +43,18 @@ class LedgerReplyTurns:
         return OpenedReplyTurn(
             turn_id=TurnId(row["turn_id"]),
             sender=sender_of(row["sender"]),
+            sender_changed_at=row["sender"]["changed_at"],
             holds=[hold_of(hold) for hold in row["holds"]],
             instance=row["instance"],
             moved=row["moved"],
         )
 
-    async def heartbeat(self, turn_id: TurnId, lease: timedelta) -> None:
-        """Prolong the lease."""
-        if await self._db.fetchval(SQL["heartbeat"], turn_id, lease) is None:
-            raise LeaseLost(f"reply turn {turn_id} was reaped")
+    async def heartbeat(self, turn: OpenedReplyTurn, lease: timedelta) -> bool:
+        """Prolong the lease; False when the sender is not what it was."""
+        is_same = await self._db.fetchval(SQL["heartbeat"], turn.turn_id, lease, turn.sender_changed_at)
+        if is_same is None:
+            raise LeaseLost(f"reply turn {turn.turn_id} was reaped")
+        return bool(is_same)
 
     async def claim(self, turn: OpenedReplyTurn, limit: int) -> Claimed:
         """Lease the first unfinished reply of each conversation; one statement."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from dispatcher.domain.hold import Hold
-from dispatcher.domain.ids import ConversationId, MessageId, PersonKey, SenderId, TurnId
+from dispatcher.domain.ids import ConversationId, MessageId, PersonKey, SenderId
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.posted import Posted
 from dispatcher.domain.queued_reply import (
@@ -81,8 +81,8 @@ class ReplyTurns(Protocol):
         """Begin a turn; None when there is no such sender. remembered: the pulse that the witness remembers."""
         ...
 
-    async def heartbeat(self, turn_id: TurnId, lease: timedelta) -> None:
-        """Prolong the lease. Raises LeaseLost when the turn was reaped."""
+    async def heartbeat(self, turn: OpenedReplyTurn, lease: timedelta) -> bool:
+        """Prolong the lease; False when the sender is not what it was. Raises LeaseLost when the turn was reaped."""
         ...
 
     async def claim(self, turn: OpenedReplyTurn, limit: int) -> Claimed:

@@ -222,7 +222,7 @@ async def test_reaping_leaves_in_doubt_what_may_have_been_handed_over(
     with pytest.raises(LeaseLost):
         await replying.claim(turn)
     with pytest.raises(LeaseLost):
-        await replying.turns.heartbeat(turn.turn_id, LEASE)
+        await replying.turns.heartbeat(turn, LEASE)
 
 
 async def test_an_answer_that_comes_after_the_reaping_replaces_the_doubt(replying: Replying) -> None:

@@ -381,3 +381,23 @@ async def test_what_comes_while_a_turn_runs_is_said_by_that_turn(world: World) -
     channel.brake.open.set()
     await turn
     assert [state for state, _ in await states(world)] == ["accepted"] * 2
+
+
+async def test_a_turn_does_not_outlive_a_change_of_its_sender(world: World) -> None:
+    """It would go on with an old token."""
+    sender = await world.a_sender()
+    await has_written(world, sender)
+    tools = world.app.reply_lane.tools
+    turn = asyncio.create_task(ReplyLane(replace(tools, linger=DAY)).serve(sender.id))
+    await say(world, "one")
+    await wait_until(lambda: is_said(world), description="it is said, and the turn waits for more")
+    assert not turn.done()
+    woken = await world.app.redis.zcard(world.app.reply_jobs.queue)
+    await world.app.senders.change("harbour", {"phone": "+49301234567"})
+    await turn
+    assert await world.app.database.fetch("SELECT FROM reply_turns") == []
+    assert await world.app.redis.zcard(world.app.reply_jobs.queue) == woken + 1, "another turn follows"
+
+
+async def is_said(world: World) -> bool:
+    return [state for state, _ in await states(world)] == ["accepted"]

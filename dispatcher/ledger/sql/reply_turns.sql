@@ -19,7 +19,12 @@ JOIN senders s ON s.id = $1
 CROSS JOIN instance i
 
 -- name: heartbeat
-UPDATE reply_turns SET lease_until = ledger_now() + $2::interval WHERE turn_id = $1 RETURNING turn_id
+-- Prolong the lease, and see whether the sender is still what it was ($3: when it was last changed). No row: it was reaped.
+UPDATE reply_turns t
+SET lease_until = ledger_now() + $2::interval
+FROM senders s
+WHERE t.turn_id = $1 AND s.id = t.sender_id
+RETURNING s.changed_at = $3 AS is_same
 
 -- name: claim
 -- Lease the next replies of a sender to a turn, of each conversation the first that has not ended and no other.
