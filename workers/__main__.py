@@ -22,7 +22,7 @@ from dispatcher.telemetry import set_up_logging
 from workers.intake import take_in
 from workers.lanes import lane_worker
 from workers.processes import watch
-from workers.replies import reply_worker
+from workers.replies import answer_the_bell, reply_worker
 from workers.runtime import serve, stop_when_asked
 from workers.upkeep import upkeep_worker, whole_worker
 
@@ -36,7 +36,9 @@ async def _upkeep(app: App) -> None:
 
 
 async def _replies(app: App) -> None:
-    await serve(app, lambda: reply_worker(app))
+    async with asyncio.TaskGroup() as both:
+        both.create_task(serve(app, lambda: reply_worker(app)))
+        both.create_task(answer_the_bell(app))
 
 
 async def _all(app: App) -> None:

@@ -1,7 +1,9 @@
-"""The reply worker: an arq worker with a queue of its own and a short poll, so that a reply is looked at at once."""
+"""The reply worker: an arq worker with a queue of its own, and an ear for the bell, so that a reply is looked at at once."""
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -14,7 +16,9 @@ from dispatcher.queues.reply_wakes import REPLY_TURN
 from workers.runtime import worker_options
 
 POLL_DELAY_S = 0.02
-"""Between two looks into the queue; on average half of it is what arq adds to a reply's way."""
+"""Between two looks into the queue."""
+LISTEN = timedelta(milliseconds=500)
+"""How long a worker waits at the bell before it looks whether it shall stop; less where Redis is given less time to answer."""
 TURN_TIMEOUT_S = 120
 """Far beyond slice, posts and last settles; it only ends a turn that hangs."""
 JOBS_MOST = 200
@@ -31,6 +35,27 @@ async def reply_turn(ctx: dict[str, Any], sender_id: int) -> None:
     except DispatcherError as error:
         # why not raised: arq would only log it. The replies are found again by upkeep: due, or with a lease run out.
         log.warning("a reply turn ended early", sender=sender_id, error=str(error))
+
+
+async def answer_the_bell(app: App) -> None:
+    """Look at the replies of whomever the bell is rung for, until this process is asked to stop; then wait for those turns.
+
+    Like arq's jobs they may finish within the grace, and are broken off after it.
+    """
+    stopping = app.lane_tools.stopping
+    listen = min(LISTEN, timedelta(seconds=app.settings.limits_timeout_s / 2))
+    turns: set[asyncio.Task[None]] = set()
+    while not stopping.is_set():
+        sender_id = await app.reply_jobs.heard(listen)
+        if sender_id is not None:
+            turn = asyncio.create_task(reply_turn({"app": app}, sender_id))
+            turns.add(turn)
+            turn.add_done_callback(turns.discard)
+    if turns:
+        _, late = await asyncio.wait(turns, timeout=app.settings.stop_grace_s)
+        for turn in late:
+            turn.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
 
 def reply_function() -> Function:
