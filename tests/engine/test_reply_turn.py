@@ -296,6 +296,16 @@ async def test_an_answer_about_the_sender_holds_its_replies_and_explains_them(wo
     assert await world.meta.arrived_ids(REPLIES) == [one, two]
 
 
+async def test_a_reply_whose_wake_up_was_lost_is_found_by_upkeep(world: World) -> None:
+    sender = await world.a_sender()
+    await has_written(world, sender)
+    await say(world, "one")
+    queue = world.app.reply_jobs.queue
+    await world.app.redis.flushdb()
+    assert await world.app.reply_lane.sweep() == 1
+    assert await world.app.redis.zcard(queue) == 1
+
+
 async def test_a_hold_of_the_account_holds_replies(world: World) -> None:
     sender = await world.a_sender()
     await has_written(world, sender)

@@ -46,10 +46,10 @@ async def test_after_a_day_of_silence_only_a_template_may_be_sent(world: World) 
 
 
 async def test_a_reply_does_not_wait_behind_a_campaign(world: World) -> None:
-    """A campaign takes all that the sender may send, for a quarter of a minute. Dana is answered in the middle of it."""
+    """A campaign takes all that the sender may send, for half a minute. Dana is answered in the middle of it."""
     sender = await world.a_sender(rate="20/s")
     await has_written(world, sender, DANA)
-    campaign = await world.a_campaign(people=Crowd(300, first=100))
+    campaign = await world.a_campaign(people=Crowd(600, first=100))
     async with world.workers(1, "lanes"), world.workers(1, "replies"):
         await world.accepts(campaign, 20)
         for n in range(5):
