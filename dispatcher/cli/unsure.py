@@ -12,13 +12,13 @@ from dispatcher.cli.command import LARGEST_ID, command, group
 from dispatcher.cli.output import ExitCode, Output, table
 from dispatcher.cli.shapes import clock_text
 from dispatcher.domain.errors import BadValue
-from dispatcher.domain.ids import CampaignId, MessageId
+from dispatcher.domain.ids import REPLIES, CampaignId, MessageId
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.report import UnsureView
 
 family = group("unsure", "Messages and replies whose answer was lost: they may have been sent, or not.")
 
-REPLIES = "replies"
+_REPLIES = "replies"
 Of = Annotated[
     str, typer.Argument(metavar="CAMPAIGN|replies", help="The campaign's number, or the word replies.")
 ]
@@ -48,9 +48,7 @@ async def list_unsure(
         count += reply_count
     rows = [
         (
-            f"reply {one.ref.message_id}"
-            if one in replies
-            else f"{one.ref.campaign_id}.{one.ref.message_id}",
+            _name(one),
             one.person,
             one.sender,
             clock_text(one.posted_at),
@@ -84,7 +82,7 @@ async def settle(
     if state not in _STATES:
         raise BadValue(f"{state!r} is not what can become of a message; use accepted or refused")
     chosen = _chosen(messages, everything)
-    if of == REPLIES:
+    if of == _REPLIES:
         settled = await app.unsure_replies.settle(chosen, _STATES[state])
     else:
         settled = await app.unsure.settle(_campaign(of), chosen, _STATES[state])
@@ -101,11 +99,16 @@ async def release(
 ) -> None:
     """Have unsure messages or replies posted again. Those that had arrived will arrive twice."""
     chosen = _chosen(messages, everything)
-    if of == REPLIES:
+    if of == _REPLIES:
         released = await app.unsure_replies.release(chosen)
     else:
         released = await app.unsure.release(_campaign(of), chosen)
     out.answer({"released": released}, f"{released:,} are pending again; whoever had got one will get two")
+
+
+def _name(one: UnsureView) -> str:
+    is_reply = one.ref.campaign_id == REPLIES
+    return f"reply {one.ref.message_id}" if is_reply else f"{one.ref.campaign_id}.{one.ref.message_id}"
 
 
 def _campaign(text: str) -> CampaignId:
