@@ -376,6 +376,26 @@ async def test_a_grant_whose_answer_is_lost_leaves_its_replies_pending_and_unpos
     assert await world.meta.accepted() == 0
 
 
+async def test_limits_that_forget_in_the_middle_of_a_turn_are_rebuilt_by_the_next(world: World) -> None:
+    sender = await world.a_sender()
+    await has_written(world, sender)
+    lane = ReplyLane(replace(world.app.reply_lane.tools, linger=DAY))
+    turn = asyncio.create_task(lane.serve(sender.id))
+    await say(world, "one")
+    await wait_until(lambda: is_said(world), description="it is said, and the turn waits for more")
+    await world.app.redis.flushdb()
+    await say(world, "two")
+    await lane.serve(sender.id)
+    await turn
+    assert (await states(world))[1] == (MessageState.PENDING, "limits_unavailable")
+
+    async def are_both_said() -> bool:
+        await lane_of(world).serve(sender.id)
+        return [state for state, _ in await states(world)] == ["accepted"] * 2
+
+    await wait_until(are_both_said, description="a moment later another turn says it")
+
+
 async def test_what_comes_while_a_turn_runs_is_said_by_that_turn(world: World) -> None:
     sender = await world.a_sender()
     for n in (1, 2):
