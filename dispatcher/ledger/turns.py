@@ -6,6 +6,8 @@ and the state that a message leaves. The statements themselves are in `sql/turns
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -36,6 +38,8 @@ class LedgerTurns:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._claiming: defaultdict[CampaignId, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """why: claims of one campaign that run at once walk over each other's rows; one after the other they are cheaper."""
 
     async def open_turn(
         self, lane_id: LaneId, owner: str, lease: timedelta, remembered: int = 0
@@ -81,15 +85,17 @@ class LedgerTurns:
 
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages; one statement."""
-        rows = await self._db.fetch(
-            SQL["claim"],
-            turn.campaign.id,
-            turn.lane_id,
-            turn.turn_id,
-            turn.sender.id,
-            limit,
-            turn.template is not None and turn.template.category is Category.MARKETING,
-        )
+        is_marketing = turn.template is not None and turn.template.category is Category.MARKETING
+        async with self._claiming[turn.campaign.id]:
+            rows = await self._db.fetch(
+                SQL["claim"],
+                turn.campaign.id,
+                turn.lane_id,
+                turn.turn_id,
+                turn.sender.id,
+                limit,
+                is_marketing,
+            )
         first = rows[0]
         if first["lane_id"] is None:
             raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")

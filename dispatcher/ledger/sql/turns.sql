@@ -250,10 +250,15 @@ WHERE campaign_id = $1 AND id <> $2 AND turn_id IS NULL AND next_at IS NULL AND 
 -- name: stay_awake
 -- A lane that has just ended with nobody left looks once more: another may have given people back meanwhile, too
 -- late for this one to see and too early to find it idle.
+-- Who is pending is counted, here and in complete_campaign, and not looked for: at a campaign's end the index of who is
+-- pending is full of entries of those who were.
 UPDATE lanes
 SET next_at = ledger_now()
 WHERE id = $1 AND turn_id IS NULL AND next_at IS NULL AND hold_reason IS NULL
-  AND EXISTS (SELECT FROM messages WHERE campaign_id = $2 AND state = 'pending')
+  AND EXISTS (
+    SELECT FROM campaigns c
+    WHERE c.id = $2 AND c.audience - c.suppressed - c.cancelled - c.expired > (
+        SELECT sum(l.claimed + l.accepted + l.refused + l.unsure + l.suppressed) FROM lanes l WHERE l.campaign_id = c.id))
 RETURNING next_at
 
 -- name: earliest_pending
@@ -273,8 +278,8 @@ SELECT FROM campaigns WHERE id = $1 FOR UPDATE
 UPDATE campaigns c
 SET state = 'completed', finished_at = ledger_now()
 WHERE c.id = $1 AND c.state = 'running'
-  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = c.id AND m.state = 'pending')
-  AND NOT EXISTS (SELECT FROM lanes l WHERE l.campaign_id = c.id AND l.claimed > 0)
+  AND c.audience - c.suppressed - c.cancelled - c.expired = (
+    SELECT sum(l.accepted + l.refused + l.unsure + l.suppressed) FROM lanes l WHERE l.campaign_id = c.id)
 RETURNING c.id
 
 -- name: dead_turns
@@ -326,12 +331,14 @@ ORDER BY c.priority DESC, l.next_at
 
 -- name: reached_of_pool
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
--- By way of the campaigns that were alive since then, so that each pool reads its own.
+-- By way of the campaigns that were alive since then, so that each pool reads its own; and of lanes that have ever posted,
+-- so that the first turns of a large campaign, each in a pool of its own, need not read all of it to find nothing.
 SELECT m.sender_id, m.person_key, m.posted_at AS at, NULL::bigint AS turn_id
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id AND (c.finished_at IS NULL OR c.finished_at > $2) AND c.started_at IS NOT NULL
 JOIN messages m ON m.campaign_id = l.campaign_id AND m.sender_id = l.sender_id AND m.posted_at > $2
 WHERE l.sender_id = ANY ($1::bigint[])
+  AND (l.accepted + l.unsure + l.refused > 0 OR EXISTS (SELECT FROM attempts a WHERE a.campaign_id = l.campaign_id))
 UNION ALL
 SELECT m.sender_id, m.person_key, ledger_now(), l.turn_id
 FROM lanes l
