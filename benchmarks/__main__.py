@@ -25,8 +25,10 @@ from benchmarks import (
     intake,
     latency,
     limits,
+    order,
     outage,
     pacing,
+    replies,
     tier,
 )
 
@@ -43,7 +45,9 @@ BENCHMARKS = {
     "days": days,
     "limits": limits,
     "pacing": pacing,
+    "order": order,
     "outage": outage,
+    "replies": replies,
 }
 
 

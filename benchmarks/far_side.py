@@ -43,6 +43,10 @@ class FarSide:
             self._ask("GET", f"share?{urlencode({'rate': rate_per_s, 'seconds': seconds})}")["share"]
         )
 
+    def replies(self) -> dict[int, float]:
+        """Number of each reply that has come → when, by the machine's monotonic clock."""
+        return {int(number): at_s for number, at_s in self._ask("GET", "replies").items()}
+
     def reset(self) -> None:
         """Forget what was seen."""
         self._ask("POST", "reset")

@@ -5,6 +5,7 @@ else. It accepts everything; what it has seen is kept in a `Tally` and told unde
 
     GET  /_sink/record?rate=80&burst=80   counts, duplicates, first and last arrival; how each number kept to a rate
     GET  /_sink/share?rate=80&seconds=30  how much of that rate was used within the seconds after the first message
+    GET  /_sink/replies                   number of each reply (a message of campaign 0) → its arrival
     POST /_sink/reset                     forget all of it
     PUT  /_sink/templates                 a list of templates, as the sender's account shall list them
 
@@ -70,6 +71,8 @@ class Sink:
                 )
             case "GET", "/_sink/share":
                 return _answer(200, {"share": self.tally.share_of(asked["rate"], asked["seconds"])})
+            case "GET", "/_sink/replies":
+                return _answer(200, self.tally.replies)
             case "POST", "/_sink/reset":
                 self.tally = Tally()
                 return _answer(200, {})

@@ -35,6 +35,8 @@ class Tally:
         # why hashes: a million of them take 70 MB, the tokens themselves three times as much; the odds that two of a
         # million share one are 1 in 37 million.
         self._seen: set[int] = set()
+        self.replies: dict[int, float] = {}
+        """Number of a reply → when it came, first. Replies are the messages of campaign 0."""
         self._bins: defaultdict[bytes, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
 
     def take(self, number: bytes, body: bytes, now_s: float) -> bytes | None:
@@ -47,6 +49,8 @@ class Tally:
         if message in self._seen:
             self.duplicates += 1
         self._seen.add(message)
+        if b".0." in token:
+            self.replies.setdefault(int(token.split(b".")[2]), now_s)
         if self.first_s is None:
             self.first_s = now_s
         self.last_s = now_s

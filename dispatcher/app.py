@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
 
 import httpx
 from arq.connections import ArqRedis
@@ -22,6 +21,7 @@ from redis.exceptions import RedisError
 from dispatcher.channel.client import CloudChannel
 from dispatcher.channel.management import GraphManagement
 from dispatcher.channel.payloads import TemplatePayloads
+from dispatcher.channel.reply_payloads import FreeFormPayloads
 from dispatcher.channel.transport import open_transport
 from dispatcher.channel.webhooks import read_webhook
 from dispatcher.clock import SystemClock
@@ -38,10 +38,14 @@ from dispatcher.engine.intake import Intake
 from dispatcher.engine.leases import Leases
 from dispatcher.engine.people import People
 from dispatcher.engine.posting import Posting
+from dispatcher.engine.replies import Replies
+from dispatcher.engine.reply_lane import ReplyLane
+from dispatcher.engine.reply_tools import ReplyTools
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.settling import Settling
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
+from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
@@ -50,15 +54,24 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.ledger.memory import LedgerMemory
+from dispatcher.ledger.replies import LedgerReplies
+from dispatcher.ledger.reply_ends import LedgerReplyEnds
+from dispatcher.ledger.reply_turns import LedgerReplyTurns
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.limits import RedisLimits
+from dispatcher.queues.reply_wakes import ArqReplyJobs
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
 from dispatcher.settings import Settings, secret
 from dispatcher.telemetry import Events
+
+REPLY_CONNECTIONS = 256
+"""Connections to Meta that a process keeps for replies; some hundreds a second at usual latencies need fewer."""
+REPLIES_OF_A_SENDER = 64
+"""Replies of one sender that a process has in hand at once, so that one flood leaves connections to the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,10 @@ class App:
     intake: Intake
     conversations: LedgerConversations
     unsure: Unsure
+    replies: Replies
+    reply_jobs: ArqReplyJobs
+    reply_lane: ReplyLane
+    unsure_replies: UnsureReplies
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
 
@@ -121,8 +138,15 @@ class App:
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
+        return await self._is_alive(self.jobs.queue)
+
+    async def has_reply_workers(self) -> bool:
+        """The same of those that send replies."""
+        return await self._is_alive(self.reply_jobs.queue)
+
+    async def _is_alive(self, queue: str) -> bool:
         try:
-            return bool(await self.redis.exists(f"{self.jobs.queue}:alive"))  # as workers/runtime.py names it
+            return bool(await self.redis.exists(f"{queue}:alive"))  # as the workers name it
         except (RedisError, OSError):
             return False
 
@@ -172,26 +196,44 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
             idle_timeout=timedelta(seconds=settings.idle_timeout_s),
         )
         opened.push_async_callback(transport.close)
+        # why connections of their own: a campaign may have taken all others, for as long as Meta is slow.
+        reply_transport = open_transport(
+            settings.transport,
+            timeout=settings.post_timeout,
+            connect_timeout=timedelta(seconds=settings.connect_timeout_s),
+            max_connections=min(settings.in_flight, REPLY_CONNECTIONS),
+            idle_timeout=timedelta(seconds=settings.idle_timeout_s),
+        )
+        opened.push_async_callback(reply_transport.close)
         management_client = await opened.enter_async_context(
             httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
         )
         if migrate:
             await database.migrate()
-        channel = CloudChannel(transport, secret, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channel, management_client)
+        channels = (
+            CloudChannel(transport, secret, **_graph(settings)),
+            CloudChannel(reply_transport, secret, **_graph(settings)),
+        )
+        yield await _wire(settings, database, redis, limits_redis, channels, management_client)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
     return {"graph_url": settings.graph_url, "graph_version": settings.graph_version}
 
 
-async def _open_redis(settings: Settings) -> ArqRedis:
+def redis_client(settings: Settings) -> ArqRedis:
+    """A client for arq's queues; whoever makes one closes it."""
     assert settings.redis_url is not None
-    redis = ArqRedis.from_url(
+    client: ArqRedis = ArqRedis.from_url(
         settings.redis_url,
         socket_timeout=settings.limits_timeout_s,
         socket_connect_timeout=settings.limits_timeout_s,
     )
+    return client
+
+
+async def _open_redis(settings: Settings) -> ArqRedis:
+    redis = redis_client(settings)
     try:
         await redis.ping()
     except (RedisError, OSError) as error:
@@ -200,7 +242,7 @@ async def _open_redis(settings: Settings) -> ArqRedis:
             f"Redis cannot be reached: {error}",
             hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
         ) from error
-    return cast("ArqRedis", redis)
+    return redis
 
 
 async def redis_version(settings: Settings) -> str:
@@ -220,9 +262,10 @@ async def _wire(
     database: Database,
     redis: ArqRedis,
     limits_redis: Redis,
-    channel: CloudChannel,
+    channels: tuple[CloudChannel, CloudChannel],
     management_client: httpx.AsyncClient,
 ) -> App:
+    channel, reply_channel = channels
     clock, events, policy = SystemClock(), Events(), policy_of(settings)
     fence = LedgerFence(database)
     await fence.learn()
@@ -269,6 +312,7 @@ async def _wire(
         owner=f"{socket.gethostname()}:{os.getpid()}",
     )
     inbox, suppressions = LedgerInbox(database), LedgerSuppressions(database)
+    reply_jobs, free_form = ArqReplyJobs(redis, clock, namespace=instance), FreeFormPayloads()
     return App(
         settings=settings,
         database=database,
@@ -299,6 +343,30 @@ async def _wire(
             jobs,
             events,
             timedelta(seconds=settings.unsure_grace_s),
+        ),
+        replies=Replies(
+            LedgerReplies(database),
+            sender_book,
+            reply_channel,
+            free_form,
+            reply_jobs,
+            clock,
+            policy,
+            settings.reply_unsure_policy,
+        ),
+        reply_jobs=reply_jobs,
+        reply_lane=ReplyLane(
+            ReplyTools(
+                lane_tools,
+                LedgerReplyTurns(database),
+                reply_channel,
+                free_form,
+                reply_jobs,
+                in_flight=min(settings.in_flight, REPLIES_OF_A_SENDER),
+            )
+        ),
+        unsure_replies=UnsureReplies(
+            LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
         fence=Fencing(fence, jobs, lane_tools),
         lane_tools=lane_tools,

@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.sender import BLOCKED_STATUSES, SenderStatus
 
@@ -98,6 +99,10 @@ class Settings(BaseSettings):
     """The part of its rate that a RATE_LIMITED, FLAGGED or low-quality sender may use."""
     unsure_grace_s: float = Field(3_600.0, gt=0, le=604_800)
     """Seconds that an unsure message waits for a receipt before its campaign's policy decides."""
+    reply_unsure_policy: UnsurePolicy = UnsurePolicy.ASK
+    """What happens to an unsure reply without a receipt: "ask" an operator, "give_up", or "resend"; `ask` and `resend` keep later replies waiting."""
+    reply_unsure_grace_s: float = Field(300.0, gt=0, le=604_800)
+    """Seconds that an unsure reply waits for a receipt before that policy decides."""
     day_s: float = Field(86_400.0, gt=0, le=86_400)
     """Seconds of the rolling day that tiers count in; shorter only in rehearsals, together with the sandbox's."""
     reach_margin_s: float = Field(30.0, ge=0, le=600)

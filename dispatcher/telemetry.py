@@ -20,6 +20,7 @@ from dispatcher.domain.hold import Hold
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.opting import SuppressionChange
 from dispatcher.domain.posted import PostedKind
+from dispatcher.domain.queued_reply import DeadReplyTurn, OpenedReplyTurn
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.turn import DeadTurn, OpenedTurn
 from dispatcher.domain.verdict import Verdict
@@ -45,7 +46,10 @@ class Events:
             "dispatcher_holds_put_total", "Holds stored", ["scope", "reason"], registry=self.registry
         )
         self._reaped = Counter(
-            "dispatcher_messages_reaped_total", "Messages of dead turns", ["became"], registry=self.registry
+            "dispatcher_messages_reaped_total",
+            "Messages and replies of dead turns",
+            ["became"],
+            registry=self.registry,
         )
         self._taken_in = Counter(
             "dispatcher_webhook_updates_taken_total",
@@ -63,6 +67,12 @@ class Events:
             "dispatcher_unsure_decided_total",
             "Unsure messages that a policy ended",
             ["became"],
+            registry=self.registry,
+        )
+        self._replies = Counter(
+            "dispatcher_replies_settled_total",
+            "Outcomes of replies written",
+            ["state"],
             registry=self.registry,
         )
         self._turns_lost = Counter(
@@ -116,6 +126,29 @@ class Events:
         self._reaped.labels("pending").inc(reaped - unsure)
         self._log.warning(
             "a dead turn was reaped", lane=dead.lane_id, turn=dead.turn_id, messages=reaped, unsure=unsure
+        )
+
+    def reply_settled(self, outcome: Outcome) -> None:
+        """What became of a reply was written to the ledger."""
+        self._replies.labels(outcome.state).inc()
+
+    def reply_turn_lost(self, turn: OpenedReplyTurn) -> None:
+        """A reply turn found its lease gone."""
+        self._turns_lost.inc()
+        self._log.warning(
+            "a reply turn lost its lease and stopped", sender=turn.sender.name, turn=turn.turn_id
+        )
+
+    def reply_turn_reaped(self, dead: DeadReplyTurn, reaped: int, unsure: int) -> None:
+        """A dead reply turn was settled by upkeep."""
+        self._reaped.labels("unsure").inc(unsure)
+        self._reaped.labels("pending").inc(reaped - unsure)
+        self._log.warning(
+            "a dead reply turn was reaped",
+            sender=dead.sender.name,
+            turn=dead.turn_id,
+            replies=reaped,
+            unsure=unsure,
         )
 
     def fenced(self, hold: Hold) -> None:

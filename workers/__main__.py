@@ -22,6 +22,7 @@ from dispatcher.telemetry import set_up_logging
 from workers.intake import take_in
 from workers.lanes import lane_worker
 from workers.processes import watch
+from workers.replies import answer_the_bell, reply_worker
 from workers.runtime import serve, stop_when_asked
 from workers.upkeep import upkeep_worker, whole_worker
 
@@ -34,16 +35,24 @@ async def _upkeep(app: App) -> None:
     await serve(app, lambda: upkeep_worker(app))
 
 
-async def _all(app: App) -> None:
+async def _replies(app: App) -> None:
     async with asyncio.TaskGroup() as both:
-        both.create_task(serve(app, lambda: whole_worker(app)))
-        both.create_task(take_in(app))
+        both.create_task(serve(app, lambda: reply_worker(app)))
+        both.create_task(answer_the_bell(app))
+
+
+async def _all(app: App) -> None:
+    async with asyncio.TaskGroup() as all_of_them:
+        all_of_them.create_task(serve(app, lambda: whole_worker(app)))
+        all_of_them.create_task(_replies(app))
+        all_of_them.create_task(take_in(app))
 
 
 ROLES: Mapping[str, Callable[[App], Coroutine[Any, Any, None]]] = {
     "lanes": _lanes,
     "upkeep": _upkeep,
     "intake": take_in,
+    "replies": _replies,
     "all": _all,
 }
 

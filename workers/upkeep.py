@@ -30,12 +30,23 @@ async def keep_lanes_going(ctx: dict[str, Any]) -> None:
         log.warning("upkeep could not do its round", error=str(error))
 
 
+async def keep_replies_going(ctx: dict[str, Any]) -> None:
+    """The same for replies."""
+    app: App = ctx["app"]
+    try:
+        await app.reply_lane.reap()
+        await app.reply_lane.sweep()
+    except DispatcherError as error:
+        log.warning("upkeep could not do its round for replies", error=str(error))
+
+
 async def settle_unsure(ctx: dict[str, Any]) -> None:
     """Unsure messages: by a receipt that came early, else by the campaign's policy."""
     app: App = ctx["app"]
     try:
         await app.intake.settle_late()
         await app.unsure.decide()
+        await app.unsure_replies.decide()
         await app.inbox.retry_due()
     except DispatcherError as error:
         log.warning("upkeep could not look after unsure messages", error=str(error))
@@ -56,6 +67,7 @@ def duties(app: App) -> list[CronJob]:
     prefix = app.jobs.queue
     return [
         cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
+        cron(keep_replies_going, name=f"{prefix}:replies", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(settle_unsure, name=f"{prefix}:unsure", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]

@@ -93,8 +93,13 @@ class House:
 
 
 @contextmanager
-def open_house(sink: FarSide, *, senders: int, rate: str, lanes: int, **settings: Any) -> Iterator[House]:
-    """A new one, with `lanes` worker processes for turns and one for upkeep. settings: what differs from the defaults."""
+def open_house(
+    sink: FarSide, *, senders: int, rate: str, lanes: int, replies: int = 0, **settings: Any
+) -> Iterator[House]:
+    """A new one, with `lanes` worker processes for turns, `replies` for replies and one for upkeep.
+
+    settings: what differs from the defaults.
+    """
     with ExitStack() as stack:
         home = Path(tempfile.mkdtemp(prefix="dispatcher-"))
         home.chmod(0o711)  # for root, PostgreSQL runs as another user, who must be able to pass through
@@ -116,14 +121,16 @@ def open_house(sink: FarSide, *, senders: int, rate: str, lanes: int, **settings
         with _trusting(sink.certificate):
             workers = [start_workers(found, "lanes", 1) for _ in range(lanes)]
             upkeep = start_workers(found, "upkeep", 1)
-        stack.callback(stop_all, [*workers, upkeep])
+            answering = [start_workers(found, "replies", 1) for _ in range(replies)]
+        stack.callback(stop_all, [*workers, *answering, upkeep])
         processes = {
             "lanes": [worker.pid for worker in workers],
             "upkeep": [upkeep.pid],
+            **({"replies": [worker.pid for worker in answering]} if answering else {}),
             "postgres": [_postmaster(home / "data")],
             "valkey": [runner.run(_valkey(app))],
         }
-        _wait_for_workers(runner, app, lanes + 1)
+        _wait_for_workers(runner, app, lanes + replies + 1)
         yield House(home, app, runner, names, processes)
 
 

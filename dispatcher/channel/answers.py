@@ -6,6 +6,7 @@ Source: Meta, "Error codes" and "Send messages" (Cloud API), read 2026-09.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -19,6 +20,15 @@ _DETAIL_CHARS = 300
 
 def read_answer(answer: HttpAnswer) -> Posted:
     """Total: an answer that cannot be understood leaves the outcome open."""
+    return _read(answer, _accepted)
+
+
+def read_mark(answer: HttpAnswer) -> Posted:
+    """The answer to a mark, which is no message: `{"success": true}` where Meta took it."""
+    return _read(answer, _marked)
+
+
+def _read(answer: HttpAnswer, read_success: Callable[[dict[str, Any]], Posted | None]) -> Posted:
     try:
         body = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
@@ -26,7 +36,7 @@ def read_answer(answer: HttpAnswer) -> Posted:
     if not isinstance(body, dict):
         return _unclear(answer)
     if answer.status == 200:
-        return _accepted(body) or _unclear(answer)
+        return read_success(body) or _unclear(answer)
     error = body.get("error")
     if not isinstance(error, dict) or not isinstance(error.get("code"), int):
         return _unclear(answer)
@@ -52,6 +62,10 @@ def _accepted(body: dict[str, Any]) -> Posted | None:
         return None
     status = message.get("message_status")
     return Posted(PostedKind.ACCEPTED, wamid, None if status in (None, "accepted") else str(status))
+
+
+def _marked(body: dict[str, Any]) -> Posted | None:
+    return Posted(PostedKind.ACCEPTED) if body.get("success") is True else None
 
 
 def _detail(error: dict[str, Any]) -> str:

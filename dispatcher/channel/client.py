@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from dispatcher.channel.answers import read_answer
+from dispatcher.channel.answers import read_answer, read_mark
 from dispatcher.channel.transport import AnswerLost, HttpAnswer, NotWritten, Transport
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.ids import SenderId
@@ -41,6 +41,13 @@ class CloudChannel:
 
     async def post(self, sender: Sender, body: bytes) -> Posted:
         """Post one message; `NOT_WRITTEN` also where our own configuration stands in the way."""
+        return await self._hand_over(sender, body, read_answer)
+
+    async def mark(self, sender: Sender, body: bytes) -> Posted:
+        """Post a mark, which is no message and is answered without a wamid. Repeating it does no harm."""
+        return await self._hand_over(sender, body, read_mark)
+
+    async def _hand_over(self, sender: Sender, body: bytes, read: Callable[[HttpAnswer], Posted]) -> Posted:
         try:
             url, headers = self._target(sender)
         except BadValue as error:
@@ -48,19 +55,21 @@ class CloudChannel:
         try:
             answer = await self._transport.post(url, headers, body)
         except NotWritten:
-            return await self._post_again(url, headers, body)
+            return await self._hand_over_again(url, headers, body, read)
         except AnswerLost as error:
             return Posted(PostedKind.UNSURE, detail=error.reason)
-        return read_answer(answer)
+        return read(answer)
 
-    async def _post_again(self, url: str, headers: dict[str, str], body: bytes) -> Posted:
+    async def _hand_over_again(
+        self, url: str, headers: dict[str, str], body: bytes, read: Callable[[HttpAnswer], Posted]
+    ) -> Posted:
         """Off the happy path, so that tenacity costs nothing there."""
 
         async def once() -> HttpAnswer:
             return await self._transport.post(url, headers, body)
 
         try:
-            return read_answer(await _CONNECTING.copy()(once))
+            return read(await _CONNECTING.copy()(once))
         except NotWritten as error:
             return Posted(PostedKind.NOT_WRITTEN, detail=error.reason)
         except AnswerLost as error:

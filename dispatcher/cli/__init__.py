@@ -23,6 +23,7 @@ from dispatcher.cli import (
     messages,
     orders,
     quarantine,
+    replies,
     senders,
     services,
     suppressions,
@@ -72,6 +73,7 @@ root.add_typer(campaigns.family)
 root.add_typer(senders.family)
 root.add_typer(templates.family)
 root.add_typer(messages.family)
+replies.register(root)
 root.add_typer(unsure.family)
 root.add_typer(quarantine.family)
 root.add_typer(conversations.family)

@@ -62,6 +62,7 @@ class Role(StrEnum):
     LANES = "lanes"
     UPKEEP = "upkeep"
     INTAKE = "intake"
+    REPLIES = "replies"
     ALL = "all"
 
 
@@ -204,7 +205,13 @@ def serve(
 
 def worker(
     out: Output,
-    role: Annotated[Role, typer.Option("--role", help="lanes send, upkeep mends; all does both.")] = Role.ALL,
+    role: Annotated[
+        Role,
+        typer.Option(
+            "--role",
+            help="lanes send campaigns, replies answer, intake takes webhooks in, upkeep mends; all does all.",
+        ),
+    ] = Role.ALL,
     processes: Processes = 1,
 ) -> None:
     """Run workers in this process's place, against servers that run already."""
@@ -249,7 +256,7 @@ async def _migrated(settings: Settings) -> list[Migration]:
 
 async def check(app: App, out: Output) -> int:
     """Prove the arithmetic of every campaign from its messages. Reads all of them; exit code 1 with faults."""
-    faults = await app.campaigns.check()
+    faults = [*await app.campaigns.check(), *await app.replies.check()]
     rows = [(str(fault.campaign_id or "all"), fault.what) for fault in faults]
     out.answer(
         {"ok": not faults, "faults": faults},

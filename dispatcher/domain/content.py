@@ -202,6 +202,20 @@ def problem_with_media(value: str) -> str | None:
     return "is neither an http(s) link nor the id of an upload"
 
 
+def problem_with_text(field: str, text: str | None, chars_max: int) -> Problem | None:
+    """Why this cannot be a free-form text of at most so many characters; None where it can, or where there is none."""
+    if text is None:
+        return None
+    if not text or text.isspace():
+        return Problem(field, "is empty")
+    if _NO_TEXT.search(text):
+        return Problem(field, "has a character that is no text (NUL or half a surrogate pair)")
+    if len(text) > chars_max:
+        return Problem(field, f"has {len(text)} characters, {chars_max} are allowed")
+    return None
+
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _FORBIDDEN = re.compile("[\n\r\t\0\ud800-\udfff]| {5}")
 _LINK = re.compile(r"https?://[^\s/?#]+\S*\Z", re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,3}(\.[0-9]+)?")

@@ -105,6 +105,25 @@ def decide(
     return last_to_end(in_force) or Go()
 
 
+def decide_reply(
+    sender: Sender,
+    holds: Sequence[Hold],
+    now: datetime,
+    *,
+    stricter: frozenset[SenderStatus] = frozenset(),
+    moved: Collection[str] = (),
+) -> Go | Hold:
+    """The same for a sender's replies. holds: those on the sender, its account and its portfolio.
+
+    A suppression is nothing to a reply: it says who gets no campaigns, and this person has just written.
+    """
+    if moved:
+        return Hold(HoldReason.FENCED, detail=moved_text(moved))
+    if (held := sender_hold(sender, stricter)) is not None:
+        return held
+    return last_to_end([hold for hold in holds if hold.until is None or hold.until > now]) or Go()
+
+
 def _lateness(
     campaign: Campaign, now: datetime, due_at: datetime | None, late_after: timedelta | None
 ) -> str | None:

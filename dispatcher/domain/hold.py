@@ -23,6 +23,8 @@ class HoldReason(StrEnum):
     """The ledger is a copy, or was restored or moved: nothing is sent until an operator confirms its new place."""
     QUEUED = "queued"
     """In line: its turn comes as workers get to it."""
+    IN_ORDER = "in_order"
+    """An earlier reply of the conversation has not ended yet; replies go in order."""
     SENDER_BLOCKED = "sender_blocked"
     """The sender's status forbids sending; it goes on by itself when the status allows it."""
     SENDER_DISABLED = "sender_disabled"
@@ -58,6 +60,7 @@ LIFTED_BY: Mapping[HoldReason, str] = {
     HoldReason.PAUSED: "resume the campaign",
     HoldReason.FENCED: "`dispatch fence show`, then `dispatch fence confirm` where this is the ledger that shall send",
     HoldReason.QUEUED: "workers getting to it; if nothing moves, start workers",
+    HoldReason.IN_ORDER: "the end of the earlier reply; where that is unsure, a report of Meta or `dispatch unsure settle`",
     HoldReason.SENDER_BLOCKED: "a better status of the sender, or another sender",
     HoldReason.SENDER_DISABLED: "switch the sender on",
     HoldReason.SENDER_HELD: "time; see the sender's page for the code Meta gave",

@@ -14,9 +14,13 @@ SenderId = NewType("SenderId", int)
 CampaignId = NewType("CampaignId", int)
 LaneId = NewType("LaneId", int)
 MessageId = NewType("MessageId", int)
+ConversationId = NewType("ConversationId", int)
+
+REPLIES = CampaignId(0)
+"""Which no campaign has: under it stand tokens, attempts and receipts of replies, whose `MessageId` is the reply's own."""
 
 TurnId = NewType("TurnId", int)
-"""One run of a lane. Also the claim id that is stamped on each message the turn has leased."""
+"""One run of a lane, or of the reply lane. Also the claim id that is stamped on each message the turn has leased."""
 
 PersonKey = NewType("PersonKey", str)
 """A person in comparable form: E.164, without the digits that Brazil, Mexico and Argentina treat as optional."""
@@ -26,6 +30,17 @@ PoolKey = NewType("PoolKey", str)
 
 Epoch = NewType("Epoch", str)
 """One life of a pool's memory in Redis. A new epoch means that the memory was lost and rebuilt from the ledger."""
+
+
+_USER_ID = re.compile(r"[A-Z]{2}\.(ENT\.)?[A-Za-z0-9]{1,128}")
+
+
+def is_user_id(text: str) -> bool:
+    """Whether this is a business-scoped user id, which Meta gives where a phone number is hidden.
+
+    Source: Meta, "Business-scoped user ids", read 2026-09.
+    """
+    return _USER_ID.fullmatch(text) is not None
 
 
 _TOKEN = re.compile(r"([^.]*)\.([0-9]{1,18})\.([0-9]{1,18})\.([0-9]{1,4})")

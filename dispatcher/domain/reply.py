@@ -1,7 +1,8 @@
 """Replies: free-form content, allowed only while a person's service window is open.
 
 The kinds, and the limits Meta sets on each; file sizes are not checked here, since nothing is fetched.
-Whether the window is open is ``window.py``'s affair, the wire format ``channel/``'s.
+What people press is in ``interactive.py``, cards of contacts in ``contact.py``. Whether the window is open is the
+ledger's affair, the wire format ``channel/``'s.
 Source: Meta, pages of the message types, read 2026-09.
 """
 
@@ -9,10 +10,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from dispatcher.domain.content import Problem, problem_with_media
+from dispatcher.domain.contact import Contacts, problem_with_contacts
+from dispatcher.domain.content import Problem, problem_with_media, problem_with_text
+from dispatcher.domain.interactive import Interactive, problem_with_interactive
 
 TEXT_CHARS_MAX = 4096
 CAPTION_CHARS_MAX = 1024
+WAMID_CHARS_MAX = 512
+"""Ours: Meta names no length for its ids, and none that was seen comes near."""
+EMOJI_CHARS_MAX = 32
+"""Ours: one emoji, with all its joiners and skin tones, is shorter."""
+PLACE_CHARS_MAX = 1000
+"""Ours, for a place's name and its address."""
 
 
 class MediaKind(StrEnum):
@@ -74,14 +83,39 @@ class Location:
     address: str | None = None
 
 
-FreeForm: TypeAlias = Text | Media | Location
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """An emoji on a message of the person, or the removal of the one that was there."""
+
+    wamid: str
+    """The message that is reacted to."""
+    emoji: str
+    """Empty: take the reaction away."""
 
 
-def problem_with_reply(content: FreeForm) -> Problem | None:
-    """Why this cannot be sent as a reply, or None. File sizes are not seen here: nothing is fetched."""
+FreeForm: TypeAlias = Text | Media | Location | Reaction | Contacts | Interactive
+
+
+def problem_with_reply(content: FreeForm, *, context_wamid: str | None = None) -> Problem | None:
+    """Why this cannot be sent as a reply, or None. File sizes are not seen here: nothing is fetched.
+
+    context_wamid: the message that it answers, if it answers one.
+    """
+    return _problem_with_context(content, context_wamid) or _problem_with_content(content)
+
+
+def _problem_with_context(content: FreeForm, wamid: str | None) -> Problem | None:
+    if wamid is None:
+        return None
+    if isinstance(content, Reaction):
+        return Problem("context", "a reaction names its message itself and answers no other")
+    return problem_with_text("context", wamid, WAMID_CHARS_MAX)
+
+
+def _problem_with_content(content: FreeForm) -> Problem | None:
     match content:
         case Text(body=body):
-            return _problem_with_text("body", body, TEXT_CHARS_MAX)
+            return problem_with_text("body", body, TEXT_CHARS_MAX)
         case Media(kind=kind, source=source, caption=caption, filename=filename):
             if problem := problem_with_media(source):
                 return Problem("source", problem)
@@ -89,20 +123,20 @@ def problem_with_reply(content: FreeForm) -> Problem | None:
                 return Problem("caption", f"{kind} messages have no caption")
             if filename is not None and kind is not MediaKind.DOCUMENT:
                 return Problem("filename", f"{kind} messages have no file name")
-            return _problem_with_text("caption", caption, CAPTION_CHARS_MAX)
+            return problem_with_text("caption", caption, CAPTION_CHARS_MAX)
         case Location(latitude=latitude, longitude=longitude):
             if not -90 <= latitude <= 90:
                 return Problem("latitude", "is not between -90 and 90 degrees")
             if not -180 <= longitude <= 180:
                 return Problem("longitude", "is not between -180 and 180 degrees")
-            return None
-
-
-def _problem_with_text(field: str, text: str | None, chars_max: int) -> Problem | None:
-    if text is None:
-        return None
-    if not text or text.isspace():
-        return Problem(field, "is empty")
-    if len(text) > chars_max:
-        return Problem(field, f"has {len(text)} characters, {chars_max} are allowed")
-    return None
+            return problem_with_text("name", content.name, PLACE_CHARS_MAX) or problem_with_text(
+                "address", content.address, PLACE_CHARS_MAX
+            )
+        case Reaction(wamid=wamid, emoji=emoji):
+            return problem_with_text("wamid", wamid, WAMID_CHARS_MAX) or problem_with_text(
+                "emoji", emoji or None, EMOJI_CHARS_MAX
+            )
+        case Contacts():
+            return problem_with_contacts(content)
+        case _:
+            return problem_with_interactive(content)

@@ -22,6 +22,7 @@ from dispatcher.domain.message import (
     unsure,
 )
 from dispatcher.domain.posted import Posted, PostedKind
+from dispatcher.domain.queued_reply import ClaimedReply
 from dispatcher.domain.verdict import Scope, Verdict, VerdictKind, next_attempt
 
 CERTAINLY_UNTAKEN = frozenset({PostedKind.REFUSED, PostedKind.NOT_WRITTEN})
@@ -84,7 +85,7 @@ _HELD_SCOPES = {
 
 
 def consequence_of(
-    message: ClaimedMessage, posted: Posted, now: datetime, *, refused_before: int = 0
+    message: ClaimedMessage | ClaimedReply, posted: Posted, now: datetime, *, refused_before: int = 0
 ) -> Consequence:
     """Total: every kind of answer has one consequence.
 

@@ -35,8 +35,8 @@ class Fencing:
     async def confirm(self, seen: Fence, *, keep_running: bool) -> Confirmed:
         """This is the ledger that shall send. Raises Conflict when somebody confirmed since `seen`.
 
-        Running campaigns are paused, for people who were messaged after the copy was made look unsent here; what a turn
-        had claimed becomes unsure. keep_running: nothing was lost, so campaigns go on, and claims are left to reaping.
+        Running campaigns are paused, for people who were messaged after the copy was made look unsent here, and replies
+        that wait are given up for the same reason; what a turn had claimed becomes unsure. keep_running: nothing was lost, so campaigns go on, and claims are left to reaping.
         """
         confirmed = await self._book.confirm(seen.epoch, because=None if keep_running else PAUSED_BECAUSE)
         await self._rebuild_limits()

@@ -17,19 +17,17 @@ from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import ReceiptState
 from dispatcher.domain.report import (
-    AttemptView,
     Ended,
     Fault,
     LaneView,
     MessageView,
-    ReceiptView,
     Reported,
     Waiting,
 )
 from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
-from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, receipt_of, sender_of
+from dispatcher.ledger.rows import Row, attempt_view_of, campaign_of, lane_hold_of, receipt_view_of, sender_of
 
 SQL = load("campaigns")
 
@@ -205,22 +203,8 @@ class LedgerCampaigns:
             posted_at=row["posted_at"],
             line=row["line"],
             values=row["params"],
-            attempts=[
-                AttemptView(
-                    attempt=a["attempt"],
-                    sender=a["sender"],
-                    at=a["at"],
-                    code=a["code"],
-                    reason=a["reason"],
-                    detail=a["detail"],
-                    wamid=a["wamid"],
-                )
-                for a in attempts
-            ],
-            receipts=[
-                ReceiptView(r["attempt"], r["wamid"], ReceiptState(r["state"]), receipt_of(r))
-                for r in receipts
-            ],
+            attempts=[attempt_view_of(attempt) for attempt in attempts],
+            receipts=[receipt_view_of(receipt) for receipt in receipts],
         )
 
     async def check(self) -> Sequence[Fault]:

@@ -18,7 +18,7 @@ from dispatcher.ledger.queries import load
 SQL = load("fence")
 
 GAP = 1_000_000_000
-"""Numbers of turns, messages, lanes and pulses that are left out: more than are used up between a backup and its return."""
+"""Numbers of turns, messages, replies, lanes and pulses that are left out: more than are used up between a backup and its return."""
 
 
 class LedgerFence:
@@ -71,6 +71,7 @@ class LedgerFence:
             if because is not None:
                 paused = await connection.fetch(SQL["pause_running"], because)
                 unsure = int(await connection.fetchval(SQL["doubt_claims"]))
+                unsure += int(await connection.fetchval(SQL["doubt_replies"]))
             lanes = await connection.fetch(SQL["call_lanes"])
         return Confirmed(
             epoch=epoch,

@@ -1,19 +1,21 @@
 """Receipts in the ledger: booked to their attempts, and what follows for messages.
 
 Everything runs on the session it was made with, so that a whole batch of webhooks is one transaction.
-The statements are in `sql/receipts.sql`; what a failure means is decided by the engine.
+The statements are in `sql/receipts.sql`; what a failure means is decided by the engine, and what follows for replies is in
+`reply_ends.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
+from dispatcher.domain.ids import REPLIES, CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
 from dispatcher.domain.webhook import AccountNews
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
+from dispatcher.ledger.reply_ends import LedgerReplyEnds
 from dispatcher.ledger.rows import sender_of
 
 SQL = load("receipts")
@@ -24,6 +26,7 @@ class LedgerReceipts:
 
     def __init__(self, session: Session) -> None:
         self._db = session
+        self._replies = LedgerReplyEnds(session)
 
     async def attempts_of(self, wamids: Mapping[str, PersonKey | None]) -> Mapping[str, AttemptRef]:
         """Which attempts Meta's ids stand for, each told with its person where known; ids that are not ours are left out."""
@@ -55,6 +58,9 @@ class LedgerReceipts:
 
         Returns campaign → how many of those were waiting to be posted; perhaps nobody is left there now.
         """
+        refs, replies = _apart(refs)
+        if replies:
+            await self._replies.settle_by_receipt([ref.message_id for ref in replies])
         await self._lock_lanes(refs)
         rows = await self._db.fetch(
             SQL["settle_by_receipt"], [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
@@ -63,8 +69,12 @@ class LedgerReceipts:
 
     async def failures(self, refs: Sequence[AttemptRef]) -> Sequence[FailedAttempt]:
         """Of these attempts those that failed and whose consequences nobody has drawn yet; each is told once."""
+        refs, replies = _apart(refs)
+        failed = [*await self._replies.failures(replies)] if replies else []
+        if not refs:
+            return failed
         rows = await self._db.fetch(SQL["failures"], *map(list, zip(*refs, strict=True)))
-        return [
+        return failed + [
             FailedAttempt(
                 ref=AttemptRef(row["campaign_id"], row["message_id"], row["attempt"]),
                 code=row["code"],
@@ -83,6 +93,10 @@ class LedgerReceipts:
 
     async def reopen(self, again: Sequence[tuple[AttemptRef, Outcome]]) -> None:
         """Another attempt for each, not before its outcome's time; the failed one stays on record."""
+        for ref, outcome in again:
+            if ref.campaign_id == REPLIES:
+                await self._replies.reopen(ref, outcome)
+        again = [(ref, outcome) for ref, outcome in again if ref.campaign_id != REPLIES]
         refs = [ref for ref, _ in again]
         await self._db.execute(SQL["revive_campaigns"], [ref.campaign_id for ref in refs])
         await self._lock_lanes(refs)
@@ -110,7 +124,14 @@ class LedgerReceipts:
     async def unsure_with_receipt(self, most: int) -> Sequence[AttemptRef]:
         """Unsure attempts of which a report has come, while their turn still had them."""
         rows = await self._db.fetch(SQL["unsure_with_receipt"], most)
-        return [AttemptRef(row["campaign_id"], MessageId(row["message_id"]), row["attempt"]) for row in rows]
+        refs = [AttemptRef(row["campaign_id"], MessageId(row["message_id"]), row["attempt"]) for row in rows]
+        return [*refs, *await self._replies.unsure_with_receipt(most)]
 
     async def _lock_lanes(self, refs: Sequence[AttemptRef]) -> None:
         await self._db.execute(SQL["lock_lanes"], list({ref.campaign_id for ref in refs}))
+
+
+def _apart(refs: Sequence[AttemptRef]) -> tuple[Sequence[AttemptRef], Sequence[AttemptRef]]:
+    """Attempts of messages, attempts of replies."""
+    replies = [ref for ref in refs if ref.campaign_id == REPLIES]
+    return ([ref for ref in refs if ref.campaign_id != REPLIES], replies) if replies else (refs, ())

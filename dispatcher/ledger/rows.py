@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import asyncpg
@@ -14,7 +15,8 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, SenderId
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
-from dispatcher.domain.receipt import Receipt
+from dispatcher.domain.receipt import Receipt, ReceiptState
+from dispatcher.domain.report import AttemptView, ReceiptView
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 
 Row = Mapping[str, Any] | asyncpg.Record
@@ -67,6 +69,16 @@ def campaign_of(row: Row, senders: Sequence[int]) -> Campaign:
 def receipt_of(row: Row) -> Receipt:
     """A row of `receipts`."""
     return Receipt(*[row[field] for field in Receipt._fields])
+
+
+def attempt_view_of(row: Row) -> AttemptView:
+    """A row of `attempts` with its sender's name."""
+    return AttemptView(**{field.name: row[field.name] for field in fields(AttemptView)})
+
+
+def receipt_view_of(row: Row) -> ReceiptView:
+    """A row of `receipts`, for people."""
+    return ReceiptView(row["attempt"], row["wamid"], ReceiptState(row["state"]), receipt_of(row))
 
 
 def hold_of(row: Row) -> Hold:

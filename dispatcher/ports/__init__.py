@@ -19,6 +19,14 @@ from dispatcher.ports.lane import (
     Witness,
 )
 from dispatcher.ports.people import ConversationBook, PeopleBook, SuppressionBook
+from dispatcher.ports.replies import (
+    ReplyBook,
+    ReplyChannel,
+    ReplyJobs,
+    ReplyPayloads,
+    ReplyTurns,
+    UnsureReplyBook,
+)
 
 __all__ = [
     "CampaignBook",
@@ -36,10 +44,16 @@ __all__ = [
     "Payloads",
     "PeopleBook",
     "ReceiptBook",
+    "ReplyBook",
+    "ReplyChannel",
+    "ReplyJobs",
+    "ReplyPayloads",
+    "ReplyTurns",
     "SenderBook",
     "SuppressionBook",
     "Telemetry",
     "Turns",
     "UnsureBook",
+    "UnsureReplyBook",
     "Witness",
 ]

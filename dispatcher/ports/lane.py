@@ -15,6 +15,7 @@ from dispatcher.domain.ids import CampaignId, Epoch, LaneId, MessageId, PersonKe
 from dispatcher.domain.message import ClaimedMessage, Outcome
 from dispatcher.domain.opting import SuppressionChange
 from dispatcher.domain.posted import Posted, PostedKind
+from dispatcher.domain.queued_reply import DeadReplyTurn, OpenedReplyTurn
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
 from dispatcher.domain.turn import DeadTurn, DueLane, Held, Next, OpenedTurn, Reaped, Taken
@@ -281,6 +282,18 @@ class Telemetry(Protocol):
 
     def reaped(self, dead: DeadTurn, reaped: int, unsure: int) -> None:
         """A dead turn was settled by upkeep."""
+        ...
+
+    def reply_settled(self, outcome: Outcome) -> None:
+        """What became of a reply was written to the ledger."""
+        ...
+
+    def reply_turn_lost(self, turn: OpenedReplyTurn) -> None:
+        """A reply turn found its lease gone."""
+        ...
+
+    def reply_turn_reaped(self, dead: DeadReplyTurn, reaped: int, unsure: int) -> None:
+        """A dead reply turn was settled by upkeep."""
         ...
 
     def fenced(self, hold: Hold) -> None:

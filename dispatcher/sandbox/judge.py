@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .envelope import read_message, read_recipient
-from .freeform import check_freeform
+from .freeform import check_freeform, check_mark
 from .limits import PairLimit, RateBucket, Reach
 from .parameters import check_components
 from .record import Record
@@ -113,6 +113,14 @@ class Judge:
         self._open_until_ms[number_id, person] = until_ms
         return until_ms
 
+    def receive(self, number_id: str, person: Person) -> int:
+        """The same, and what a person writes uses up the number's rate as much as what it sends.
+
+        Source: Meta, "Throughput" (inbound and outbound messages count together), read 2026-09.
+        """
+        self._take_rate(self.world.numbers[number_id], self._clock_ms())
+        return self.open_window(number_id, person)
+
     def move_person(self, person: Person, to: Person) -> None:
         """A person has another number: their windows and their wishes go with them."""
         for (number_id, whose), until_ms in list(self._open_until_ms.items()):
@@ -141,7 +149,8 @@ class Judge:
         if isinstance(message, Refusal):
             return self._refuse(number_id, "", at_ms, message)
         if message.get("status") == "read":
-            return MarkedRead()
+            refusal = check_mark(message)
+            return MarkedRead() if refusal is None else self._refuse(number_id, "", at_ms, refusal)
         person = read_recipient(message)
         if isinstance(person, Refusal):
             return self._refuse(number_id, str(message.get("to", "")), at_ms, person)

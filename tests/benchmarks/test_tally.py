@@ -40,6 +40,14 @@ def test_another_person_or_another_message_is_no_duplicate() -> None:
     assert (tally.accepted, tally.duplicates) == (3, 0)
 
 
+def test_of_a_reply_the_first_arrival_is_kept() -> None:
+    tally = Tally()
+    for at_s in (1.0, 2.0):
+        tally.take(NUMBER, b'{"to":"+4915100000001","biz_opaque_callback_data":"house.0.7.1"}', at_s)
+    tally.take(NUMBER, a_post(2), 3.0)
+    assert tally.replies == {7: 1.0}
+
+
 def test_a_post_without_a_token_is_told_apart() -> None:
     tally = Tally()
     assert tally.take(NUMBER, b'{"to":"+4915100000001"}', 1.0) is None

@@ -22,6 +22,7 @@ from dispatcher.cli.output import ExitCode
 from dispatcher.domain import campaign, message
 from dispatcher.domain.audience import RejectReason
 from dispatcher.domain.hold import LIFTED_BY, HoldReason
+from dispatcher.domain.queued_reply import ReplyRefusal
 from dispatcher.domain.sender import (
     BLOCKED_STATUSES,
     SLOWED_STATUSES,
@@ -226,6 +227,7 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "campaign-states": lambda: _diagram(campaign.CampaignState.DRAFT, campaign.MOVES),
     "campaign-state-meanings": _vocabulary(campaign.CampaignState, ("state", "meaning")),
     "unsure-policies": _vocabulary(campaign.UnsurePolicy, ("policy", "meaning")),
+    "reply-refusals": _vocabulary(ReplyRefusal, ("reason", "meaning")),
     "holds": lambda: table(
         ("reason", "means", "ended by"),
         (

@@ -32,6 +32,8 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
     "suppression_history_change": SuppressionChange,
+    "replies_state": MessageState,
+    "replies_unsure_policy": UnsurePolicy,
 }
 _CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ IN \(([^)]*)\)\)")
 QUERY_FILES = sorted(path.stem for path in (LEDGER / "sql").glob("*.sql"))

@@ -191,7 +191,8 @@ async def test_free_form_needs_an_open_service_window(client: Client) -> None:
         ({**a_text(), "type": "video", "video": {"id": "1", "caption": "x" * 1025}}, 131009),
         ({**a_text(), "type": "location", "location": {"latitude": 1}}, 131008),
         ({**a_text(), "type": "reaction", "reaction": {"message_id": "wamid.x", "emoji": ""}}, None),
-        ({**a_text(), "type": "interactive", "interactive": {"type": "button", "action": {}}}, None),
+        ({**a_text(), "type": "interactive", "interactive": {"type": "button", "action": {}}}, 131008),
+        ({**a_text(), "type": "interactive", "interactive": {"type": "flow", "action": {}}}, None),
         ({**a_text(), "type": "contacts", "contacts": []}, 131008),
     ],
 )

@@ -123,6 +123,15 @@ class Meta:
         """Change a number's status, as Meta would."""
         await self._call("PATCH", f"numbers/{number_id}", {"status": status})
 
+    async def window_opens(self, number_id: str, person: str) -> None:
+        """A person has written to a number; nobody is told, and nothing is counted."""
+        await self._call("POST", "windows", {"phone_number_id": number_id, "person": person})
+
+    async def write(self, number_id: str, *people: str) -> None:
+        """These people, by number or user id, write to a number now: Meta counts that, and reports it."""
+        said = [{"phone_number_id": number_id, "person": person, "text": "Hello?"} for person in people]
+        await self._call("POST", "inbound", said)
+
     async def opted_out(self, people: Sequence[str]) -> None:
         """These people want no marketing."""
         await self._call("PATCH", "people", {"opted_out": list(people)})

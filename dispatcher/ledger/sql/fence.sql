@@ -33,7 +33,8 @@ RETURNING epoch
 -- copy was made is unknown here and must not be met again: by a receipt that would be booked to somebody else.
 SELECT setval('turns', nextval('turns') + $1),
     setval(pg_get_serial_sequence('messages', 'id'), nextval(pg_get_serial_sequence('messages', 'id')) + $1),
-    setval(pg_get_serial_sequence('lanes', 'id'), nextval(pg_get_serial_sequence('lanes', 'id')) + $1)
+    setval(pg_get_serial_sequence('lanes', 'id'), nextval(pg_get_serial_sequence('lanes', 'id')) + $1),
+    setval(pg_get_serial_sequence('replies', 'id'), nextval(pg_get_serial_sequence('replies', 'id')) + $1)
 
 -- name: pause_running
 -- Nobody knows whom these have reached since the copy was made; their owner looks first.
@@ -66,6 +67,21 @@ WITH leased AS (
     WHERE lanes.id = lane_id
 )
 SELECT coalesce(sum(messages), 0)::bigint FROM counted
+
+-- name: doubt_replies
+-- What was in the hands of a turn may have been posted; and what waited may have been posted since the copy was made, so it is
+-- given up, and whoever still wants to say it says it again. Returns how many are unsure by that.
+WITH ended AS (
+    DELETE FROM reply_turns RETURNING turn_id
+), doubted AS (
+    UPDATE replies
+    SET state = 'unsure', reason = 'restored', posted_at = ledger_now()
+    WHERE state = 'claimed' AND claim_id IN (SELECT turn_id FROM ended)
+    RETURNING 1
+), given_up AS (
+    UPDATE replies SET state = 'cancelled', reason = 'restored', not_before = '-infinity' WHERE state = 'pending'
+)
+SELECT count(*) FROM doubted
 
 -- name: call_lanes
 -- Lanes of unfinished campaigns look again, also those whose turn has just met the fence; however late they were.

@@ -1,10 +1,10 @@
--- Receipts: booked to their attempt, and what follows for messages.
+-- Receipts: booked to their attempt, also of replies (campaign 0), and what follows for messages.
 --
 -- Locks are taken in one order everywhere: receipts, campaigns, lanes, messages.
 
 -- name: by_wamid
 -- Reports without our token: which attempts are meant. By the person ($2, NULL where unknown), in campaigns that were
--- started within the time for which Meta reports; and by Meta's id among earlier attempts.
+-- started within the time for which Meta reports; and by Meta's id among earlier attempts and replies.
 SELECT asked.wamid, m.campaign_id, m.id AS message_id, m.attempt
 FROM unnest($1::text[], $2::text[]) AS asked (wamid, person_key)
 JOIN campaigns c ON c.started_at > ledger_now() - interval '35 days'
@@ -12,6 +12,8 @@ JOIN messages m ON m.campaign_id = c.id AND m.person_key = asked.person_key
 WHERE m.wamid = asked.wamid
 UNION ALL
 SELECT wamid, campaign_id, message_id, attempt FROM attempts WHERE wamid = ANY ($1::text[])
+UNION ALL
+SELECT wamid, 0, id, attempt FROM replies WHERE wamid = ANY ($1::text[])
 
 -- name: book
 -- Merge reports into their rows; one array per column, each attempt once.
@@ -27,6 +29,10 @@ WITH news AS (
     SELECT n.*, m.state AS message_state
     FROM news n
     JOIN messages m ON m.campaign_id = n.campaign_id AND m.id = n.message_id
+    UNION ALL
+    SELECT n.*, r.state
+    FROM news n
+    JOIN replies r ON n.campaign_id = 0 AND r.id = n.message_id
 ), written AS (
     INSERT INTO receipts AS r (campaign_id, message_id, attempt, wamid, sent_at, delivered_at, read_at, played_at,
         failed_at, code, detail, price_category, is_billable)

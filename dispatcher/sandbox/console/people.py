@@ -81,7 +81,7 @@ class PeopleConsole:
         kind = str(content.get("type", "unknown"))
         open_until_ms = None
         if kind not in _SILENT_KINDS and "group_id" not in content:
-            open_until_ms = self._judge.open_window(number.id, person)
+            open_until_ms = self._judge.receive(number.id, person)
         wamid = str(fragment["id"])
         saying = self._sayings.note(Saying(now_ms, number.id, person, kind, said.words(), wamid))
         self._tell(Inbound(number, person, said.name or name_of(person), fragment, is_hidden), saying)
