@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import random
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -103,3 +104,18 @@ def _value(number: str, **lists: Any) -> dict[str, Any]:
 
 def _seconds(at: datetime) -> str:
     return str(int(at.timestamp()))
+
+
+def in_some_orders(*bodies: bytes, orders: int = 5) -> Iterator[list[bytes]]:
+    """As they were said, and shuffled; each body twice."""
+    yield [*bodies, *bodies]
+    for seed in range(1, orders):
+        shuffled = [*bodies, *bodies]
+        random.Random(seed).shuffle(shuffled)
+        yield shuffled
+
+
+async def the_one(postbox: Postbox) -> ConversationView:
+    """The only conversation there is."""
+    [conversation] = await postbox.conversations()
+    return conversation
