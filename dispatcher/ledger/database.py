@@ -44,9 +44,15 @@ Isolation = Literal["read_committed", "repeatable_read", "serializable"]
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Say LedgerUnavailable for whatever asyncpg raises when the server is away."""
+    """Say LedgerUnavailable for whatever asyncpg raises when the server is away, or broke off a deadlock."""
     try:
         yield
+    except asyncpg.DeadlockDetectedError as error:
+        # why as if it were away: nothing was done, and whoever can wait for the ledger asks again and gets through.
+        raise LedgerUnavailable(
+            "PostgreSQL broke off a statement that stood in the way of another; nothing of it was done",
+            hint="ask again",
+        ) from error
     except (*UNREACHABLE, asyncpg.InterfaceError) as error:
         # why the exact type: asyncpg says InterfaceError for a closed connection, its subclasses for mistakes of ours.
         if isinstance(error, asyncpg.InterfaceError) and type(error) is not asyncpg.InterfaceError:

@@ -40,7 +40,8 @@ class Postbox:
     async def forgets(self) -> None:
         """As if nothing had ever been said."""
         await self.app.database.execute(
-            "TRUNCATE inbound, conversations, identities, suppressions, suppression_history, account_news, quarantine"
+            "TRUNCATE inbound, conversations, replies, reply_positions, identities, suppressions, suppression_history,"
+            " account_news, quarantine"
         )
 
     async def conversations(self) -> Sequence[ConversationView]:

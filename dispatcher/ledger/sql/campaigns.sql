@@ -47,12 +47,13 @@ WHERE campaign_id = $1
 RETURNING id, generation
 
 -- name: drop_some
--- Give up the next unsent people ($2: cancelled or expired), a bounded number at a time.
+-- Give up the next unsent people ($2: cancelled or expired), a bounded number at a time. The order and the turns that are
+-- ending may do so at once: each takes what the others have left.
 WITH dropped AS (
     UPDATE messages
     SET state = $2, reason = $3, not_before = '-infinity'
     WHERE campaign_id = $1 AND state = 'pending' AND id IN (
-        SELECT id FROM messages WHERE campaign_id = $1 AND state = 'pending' LIMIT $4 FOR UPDATE)
+        SELECT id FROM messages WHERE campaign_id = $1 AND state = 'pending' LIMIT $4 FOR UPDATE SKIP LOCKED)
     RETURNING id
 ), counted AS (
     SELECT count(*) AS n FROM dropped

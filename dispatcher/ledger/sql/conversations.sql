@@ -127,21 +127,29 @@ SELECT id FROM way WHERE merged_into IS NULL
 SELECT at, kind, wamid, content FROM inbound WHERE conversation_id = $1 ORDER BY at DESC, wamid DESC LIMIT $2
 
 -- name: outbound
--- Messages of campaigns to the person by this sender; the newest first. Older ones than Meta reports on are not looked for.
+-- Messages of campaigns to the person by this sender, and replies; the newest first. Older messages of campaigns than Meta
+-- reports on are not looked for.
 SELECT m.posted_at AS at, c.name || ': ' || c.template AS text, m.wamid
 FROM conversations v
 JOIN lanes l ON l.sender_id = v.sender_id
 JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > ledger_now() - interval '35 days'
 JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
 WHERE v.id = $1 AND m.posted_at IS NOT NULL
-ORDER BY m.posted_at DESC
+UNION ALL
+SELECT posted_at, coalesce(content -> 'text' ->> 'body', content ->> 'type'), wamid
+FROM replies
+WHERE conversation_id = $1 AND posted_at IS NOT NULL
+ORDER BY at DESC
 LIMIT $2
 
 -- name: answered_at
 -- When the person who came by a free entry point was first written to after that.
-SELECT min(m.posted_at)
+SELECT least(
+    (SELECT min(m.posted_at)
+    FROM lanes l
+    JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > v.free_entry_at - interval '35 days'
+    JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
+    WHERE l.sender_id = v.sender_id AND m.posted_at >= v.free_entry_at),
+    (SELECT min(r.posted_at) FROM replies r WHERE r.conversation_id = v.id AND r.posted_at >= v.free_entry_at))
 FROM conversations v
-JOIN lanes l ON l.sender_id = v.sender_id
-JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > v.free_entry_at - interval '35 days'
-JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
-WHERE v.id = $1 AND m.posted_at >= v.free_entry_at
+WHERE v.id = $1

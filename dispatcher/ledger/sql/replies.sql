@@ -2,10 +2,13 @@
 -- learnt of them afterwards in reply_ends.sql.
 
 -- name: addressee
--- The person with whom a sender talks, who is known by the key of a phone number ($2) or by a user id ($3).
+-- The person with whom a sender talks, who is known by the key of a phone number ($2) or by a user id ($3), perhaps one of
+-- several, or one of somebody whose number is known by now.
 SELECT id AS conversation_id, nullif(window_ends_at, '-infinity') AS window_ends_at, last_inbound_wamid
 FROM conversations
-WHERE sender_id = $1 AND (person_key = $2 OR user_id = $3)
+WHERE sender_id = $1 AND merged_into IS NULL
+  AND (user_id = $3
+    OR person_key IN ($2, $3, (SELECT person_key FROM identities WHERE id = coalesce($2, $3) AND until IS NULL)))
 ORDER BY window_ends_at DESC
 LIMIT 1
 
