@@ -77,6 +77,8 @@ class ClaimedMessage(NamedTuple):
     values: Sequence[str]
     """The person's values, in the order of the campaign's columns."""
     attempt: int
+    in_window: bool = False
+    """Whether the person has an open service window with the sender: then it costs no reach."""
 
 
 class Outcome(NamedTuple):

@@ -190,7 +190,8 @@ class Turn:
             raise LeaseLost("the lease ran out while the ledger could not be reached")
         by_id = {each.message.id: each for each in asked}
         grant = await self.tools.limits.grant(
-            self.turn_pass, [Ask(each.message.id, each.message.key) for each in asked]
+            self.turn_pass,
+            [Ask(each.message.id, each.message.key, not each.message.in_window) for each in asked],
         )
         at = grant.granted_at
         self._posts.submit([_ToPost(by_id.pop(granted.message_id), granted, at) for granted in grant.go])

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from dispatcher.domain.campaign import Campaign, CampaignState
+from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import LeaseLost, NotSettled
 from dispatcher.domain.fence import PlacePart
 from dispatcher.domain.grant import Reached
@@ -29,6 +29,8 @@ from dispatcher.ledger.senders import pool_filter, template_key
 
 SQL = load("turns")
 
+LEAVE_TO_OTHERS = timedelta(seconds=1)
+"""When a lane looks again that has left everybody to other senders of its campaign."""
 REACHED_CHUNK = 5_000
 """People per chunk when a pool is rebuilt."""
 
@@ -95,11 +97,12 @@ class LedgerTurns:
                 turn.sender.id,
                 limit,
                 is_marketing,
+                len(turn.campaign.senders) > 1,
             )
         first = rows[0]
         if first["lane_id"] is None:
             raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
-        return [] if first["id"] is None else [ClaimedMessage(*row[:5]) for row in rows]
+        return [] if first["id"] is None else [ClaimedMessage(*row[:6]) for row in rows]
 
     async def settle_accepted(self, taken: Sequence[Taken]) -> int:
         """Write what Meta took, of any number of turns; one statement, and more only for turns that were reaped."""
@@ -154,7 +157,7 @@ class LedgerTurns:
                 raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
             if claimed:
                 raise NotSettled(f"turn {turn.turn_id} of lane {turn.lane_id} still has {claimed} messages")
-            hold, next_at, latest = await self._what_next(connection, turn.campaign, hold)
+            hold, next_at, latest = await self._what_next(connection, turn, hold)
             closed = await connection.fetchrow(
                 SQL["close_turn"],
                 turn.lane_id,
@@ -178,16 +181,23 @@ class LedgerTurns:
         return Next(DueLane(turn.lane_id, closed["generation"]), next_at)
 
     async def _what_next(
-        self, connection: Connection, campaign: Campaign, hold: Hold | None
+        self, connection: Connection, turn: OpenedTurn, hold: Hold | None
     ) -> tuple[Hold | None, datetime | None, datetime | None]:
         """Why the lane waits, until when, and when it is due in any case, to give up whom the deadline has met."""
+        campaign = turn.campaign
         earliest = await connection.fetchrow(SQL["earliest_pending"], campaign.id)
         if earliest is None:
             return None, None, None
         if hold is not None:
             return hold, hold.until, None if hold.reason in ENDED_BY_ORDER else campaign.deadline
         if earliest["is_due"]:
-            return None, await connection.fetchval("SELECT ledger_now()"), campaign.deadline
+            now: datetime = await connection.fetchval("SELECT ledger_now()")
+            several = len(campaign.senders) > 1
+            if several and await connection.fetchval(SQL["left_to_others"], campaign.id, turn.sender.id):
+                again_at = now + LEAVE_TO_OTHERS
+                hold = Hold(HoldReason.QUEUED, again_at, "who is left is in conversation with another sender")
+                return hold, again_at, campaign.deadline
+            return None, now, campaign.deadline
         return Hold(HoldReason(earliest["reason"]), earliest["at"]), earliest["at"], campaign.deadline
 
     async def dead_turns(self) -> Sequence[DeadTurn]:

@@ -45,7 +45,7 @@ async def a_claim(ledger: Ledger, filled: Filled) -> tuple[OpenedTurn, list[Clai
 
 async def test_a_claim_reads_what_it_takes_and_finds_it_by_its_place(ledger: Ledger, filled: Filled) -> None:
     turn, _ = await a_claim(ledger, filled)
-    arguments = (turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, 500, True)
+    arguments = (turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, 500, True, True)
     lines = await touched(ledger, TURNS["claim"], *arguments)
     assert any("Index Scan using messages_pending" in line for line in lines), lines
     assert any("Tid Scan" in line for line in lines), lines

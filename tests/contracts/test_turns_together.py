@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
+from support.builders import a_phone
+from support.conversations import a_conversation
 from support.ledger import RUN_OUT, Ledger, as_dead, later, settle_all, taken
 
 from dispatcher.domain.campaign import CampaignState
@@ -70,6 +72,35 @@ async def test_what_a_held_lane_gives_back_wakes_its_idle_sibling(ledger: Ledger
     await ledger.turns.settle(one, [given_back(each.id) for each in claimed])
     await ledger.turns.close_turn(one, Hold(HoldReason.SENDER_BLOCKED, None, "BANNED"))
     assert [due.lane_id for due in await ledger.turns.due_lanes()] == [two.lane_id]
+
+
+async def test_who_is_in_conversation_with_a_sender_is_left_to_it_as_long_as_it_can_send(
+    ledger: Ledger,
+) -> None:
+    filled = await ledger.a_campaign(people=3, senders=2)
+    one, two = [await ledger.a_turn(lane) for lane in filled.lanes]
+    await a_conversation(ledger.database, two.sender, a_phone(0))
+    mine = await ledger.turns.claim(one, 10)
+    assert [(each.person, each.in_window) for each in mine] == [(a_phone(1), False), (a_phone(2), False)]
+    await settle_all(ledger, one, mine)
+    left = await ledger.turns.close_turn(one, None)
+    assert left.at is not None
+    hold = await ledger.database.fetchrow(
+        "SELECT hold_reason, hold_detail FROM lanes WHERE id = $1", one.lane_id
+    )
+    assert tuple(hold) == ("queued", "who is left is in conversation with another sender")
+    await ledger.turns.close_turn(two, Hold(HoldReason.SENDER_BLOCKED, None, "BANNED"))
+    one = await ledger.a_turn(filled.lanes[0])
+    assert [each.person for each in await ledger.turns.claim(one, 10)] == [a_phone(0)]
+
+
+async def test_who_is_in_conversation_with_the_sender_itself_is_told_apart(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=3)
+    turn = await ledger.a_turn(filled.lanes[0])
+    await a_conversation(ledger.database, turn.sender, a_phone(1))
+    await a_conversation(ledger.database, turn.sender, a_phone(2), open_for=timedelta(minutes=1))
+    claimed = await ledger.turns.claim(turn, 10)
+    assert [each.in_window for each in claimed] == [False, True, False]
 
 
 class HesitantTurns(LedgerTurns):

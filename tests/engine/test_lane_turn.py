@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from support.brakes import BrakedChannel, BrakedSettling, ForgetfulLedger, ForgetfulLimits
+from support.builders import a_phone
+from support.conversations import has_written
 from support.waiting import wait_until
 from support.world import World
 
@@ -39,6 +41,19 @@ async def test_a_turn_sends_to_everybody_and_completes_the_campaign(world: World
     assert following.at is None
     view = await world.view(campaign)
     assert (view.campaign.state, view.counts.accepted) == (CampaignState.COMPLETED, 120)
+    await world.both_ends_agree(campaign)
+
+
+async def test_who_has_an_open_window_costs_nothing_of_the_tier(world: World) -> None:
+    sender = await world.a_sender(tier=2)
+    campaign = await world.a_campaign(people=4)
+    await has_written(world, sender, a_phone(3))
+    await run_turn(world.app.lane_tools, await world.lane_of(campaign))
+    arrived = {each.person for each in await world.meta.arrived(campaign.id)}
+    assert arrived == {a_phone(0), a_phone(1), a_phone(3)}
+    assert await world.meta.violations() == {}
+    view = await world.view(campaign)
+    assert [wait.hold.reason for wait in view.waiting] == [HoldReason.TIER_EXHAUSTED]
     await world.both_ends_agree(campaign)
 
 

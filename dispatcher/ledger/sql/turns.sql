@@ -54,25 +54,35 @@ RETURNING l.turn_id, held.state
 -- name: claim
 -- Lease the next pending messages to a turn, in order of their time and then of their place in the file.
 --
--- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many, $6 whether it is marketing.
+-- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many, $6 whether it is marketing, $7 whether there are other senders.
 -- Always answers at least one row: without a lane the turn was reaped and nothing was claimed; without an id
 -- nothing is free to be claimed now.
 -- By ctid, because the rows are locked: to look them up again by their key costs as much as to find them, and a planner
 -- that expects many would rather read the whole campaign.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
--- much marketing are parked until their time comes.
+-- much marketing are parked until their time comes. Who is in conversation with another sender of the campaign is left to
+-- that one, as long as it can send; see left_to_others.
 WITH mine AS (
     -- why ledger_moved(): the pool's next connection may lead to a promoted standby, where the turn's last claims are lost.
     SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 AND cardinality(ledger_moved()) = 0 FOR UPDATE
 ), next AS (
     SELECT m.ctid, s.reason AS suppression,
-        CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > ledger_now() THEN p.marketing_after END AS cools_until
+        CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > ledger_now() THEN p.marketing_after END AS cools_until,
+        w.id IS NOT NULL AS in_window
     FROM messages m
     LEFT JOIN suppressions s ON s.person_key = m.person_key AND (s.until IS NULL OR s.until > ledger_now())
     LEFT JOIN people p ON p.person_key = m.person_key
+    -- why two minutes: a window that is open now may have closed when Meta takes the message, and then the person counts.
+    LEFT JOIN conversations w ON w.sender_id = $4 AND w.person_key = m.person_key
+        AND w.window_ends_at > ledger_now() + interval '2 minutes'
     WHERE EXISTS (SELECT FROM mine)
       AND m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
+      AND NOT ($7 AND EXISTS (
+        SELECT FROM conversations o
+        JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
+        WHERE o.person_key = m.person_key AND o.sender_id <> $4 AND o.window_ends_at > ledger_now()
+          AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))))
     ORDER BY m.not_before, m.id
     LIMIT $5
     FOR UPDATE OF m SKIP LOCKED
@@ -91,7 +101,7 @@ WITH mine AS (
         attempt = m.attempt + CASE WHEN coalesce(next.suppression, next.cools_until::text) IS NULL THEN 1 ELSE 0 END
     FROM next
     WHERE m.ctid = ANY (ARRAY(SELECT ctid FROM next)) AND m.ctid = next.ctid
-    RETURNING m.id, m.person, m.person_key, m.params, m.attempt, m.state
+    RETURNING m.id, m.person, m.person_key, m.params, m.attempt, next.in_window, m.state
 ), counted AS (
     SELECT count(*) FILTER (WHERE state = 'claimed') AS claimed,
         count(*) FILTER (WHERE state = 'suppressed') AS suppressed
@@ -102,7 +112,7 @@ WITH mine AS (
     FROM counted
     WHERE lanes.id = $2 AND counted.claimed + counted.suppressed > 0
 )
-SELECT taken.id, taken.person, taken.person_key, taken.params, taken.attempt, mine.id AS lane_id
+SELECT taken.id, taken.person, taken.person_key, taken.params, taken.attempt, taken.in_window, mine.id AS lane_id
 FROM (VALUES (1)) AS always
 LEFT JOIN mine ON true
 LEFT JOIN taken ON taken.state = 'claimed'
@@ -268,6 +278,18 @@ FROM messages
 WHERE campaign_id = $1 AND state = 'pending'
 ORDER BY not_before, id
 LIMIT 1
+
+-- name: left_to_others
+-- Whether all who are due in a campaign ($1) are in conversation with senders other than this one ($2) that can send. A lane
+-- that may not send, or whose tier is used up, keeps nobody.
+SELECT NOT EXISTS (
+    SELECT FROM messages m
+    WHERE m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
+      AND NOT EXISTS (
+        SELECT FROM conversations o
+        JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
+        WHERE o.person_key = m.person_key AND o.sender_id <> $2 AND o.window_ends_at > ledger_now()
+          AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))))
 
 -- name: lock_campaign
 -- Whoever brings people of a finished campaign back locks it first: so the next statement sees them.
