@@ -101,7 +101,8 @@ def rehearsal(
 ) -> Iterator[Rehearsal]:
     """Open one: `lanes` lane workers and one for upkeep, a sandbox with the given world (None: an empty one).
 
-    webhooks: let the sandbox report, with an HTTP process and an intake worker that take its webhooks in.
+    webhooks: let the sandbox report, with an HTTP process and an intake worker that take its webhooks in, and a reply
+    worker that answers.
     settings: what differs from the defaults. Raises EmbeddedError, ChannelUnavailable, BadValue.
     """
     with ExitStack() as stack:
@@ -117,7 +118,7 @@ def rehearsal(
         roles = [*["lanes"] * lanes, "upkeep"]
         if webhooks:
             found = believing_sandbox(found, home)
-            roles.append("intake")
+            roles += ["intake", "replies"]
         workers = [start_workers(found, role, 1) for role in roles]
         stack.callback(stop_all, workers)
         if webhooks:

@@ -26,10 +26,12 @@ from dispatcher.cli.follow import follow
 from dispatcher.cli.output import ExitCode, Output
 from dispatcher.cli.report import report_table
 from dispatcher.domain.audience import Sieve
-from dispatcher.domain.ids import CampaignId, PersonKey, SenderId
+from dispatcher.domain.ids import CampaignId, PersonKey, SenderId, Token
 from dispatcher.domain.message import MessageState
+from dispatcher.domain.queued_reply import NewReply, NotQueued
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
+from dispatcher.domain.reply import Text as Words
 from dispatcher.domain.report import CampaignReport
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 from dispatcher.engine.audience import open_audience
@@ -39,8 +41,17 @@ from dispatcher.rehearsal import Rehearsal, Sandbox, rehearsal
 REGION = "GB"
 """Of the audience's numbers without a country code."""
 EXPORT = "campaign-demo.csv"
-WRITTEN = ("Hello, is the offer good in the shop by the harbour, too?", "Until when?", "Stop!", "Thank you ❤")
-"""What people write meanwhile; one of them opts out."""
+SHOP = "200000000000001"
+"""The number that people write to."""
+WRITTEN = (
+    ("Hello, is the offer good in the shop by the harbour, too?", "It is, in all our shops."),
+    ("Until when?", "Until Sunday."),
+    ("Stop!", None),
+    ("Thank you ❤", "You are welcome!"),
+)
+"""What people write meanwhile, and what the shop answers; one of them opts out."""
+ANSWERED_WITHIN_S = 15
+"""How long the demo waits until what people wrote is in the ledger."""
 REPORTS_WITHIN_S = 15
 """How long the demo waits for the last reports."""
 
@@ -88,18 +99,21 @@ async def _play(out: Output, stage: Rehearsal, data: Path, speed: Rate, to: Path
             style="dim",
         )
         await app.campaigns.start(campaign.id)
-        await _people_write(app, campaign.id, stage.sandbox)
+        await _answer(app, await _people_write(app, campaign.id, stage.sandbox))
         await follow(app, campaign.id, out, until_held=True)
         await _reports_are_in(app, stage.sandbox)
         report = await app.campaigns.report(campaign.id)
-        differences = await _compare(app, campaign.id, stage.sandbox)
+        arrived = _arrived(campaign.id, stage.sandbox)
+        differences = len(await _accepted(app, campaign.id) ^ arrived)
         faults = [fault.what for fault in await app.campaigns.check()]
         conversations = await app.conversations.list(len(WRITTEN))
+        answered = await app.replies.recent(len(WRITTEN), state=MessageState.ACCEPTED)
         await export(app.campaigns.export(campaign.id), to, force=True)
     record = stage.sandbox.get("record")
     result = {
-        **_result(report, record, differences, faults, time.monotonic() - started),
+        **_result(report, record, len(arrived), differences, faults, time.monotonic() - started),
         "wrote": len(conversations),
+        "answered": len(answered),
         "opted_out": sum(one.suppressed is not None for one in conversations),
     }
     out.answer(
@@ -112,16 +126,31 @@ async def _play(out: Output, stage: Rehearsal, data: Path, speed: Rate, to: Path
     return ExitCode.DONE if result["adds_up"] else ExitCode.NO
 
 
-async def _people_write(app: App, campaign_id: CampaignId, sandbox: Sandbox) -> None:
-    """While the campaign runs, the last of its people write to the shop, and one of them opts out before being reached."""
+async def _people_write(app: App, campaign_id: CampaignId, sandbox: Sandbox) -> Mapping[str, str]:
+    """While the campaign runs, the last of its people write to the shop, and one of them opts out before being reached.
+
+    Returns what each of the others is to be answered.
+    """
     rows = [row async for chunk in app.campaigns.export(campaign_id) for row in chunk]
     waiting = [str(row["phone"]) for row in rows if row["state"] == MessageState.PENDING]
-    written = [
-        {"phone_number_id": "200000000000001", "person": person, "text": text}
-        for person, text in zip(waiting[-len(WRITTEN) :], WRITTEN, strict=False)
-    ]
-    if written:
+    people = dict(zip(waiting[-len(WRITTEN) :], WRITTEN, strict=False))
+    if people:
+        written = [
+            {"phone_number_id": SHOP, "person": person, "text": said} for person, (said, _) in people.items()
+        ]
         await asyncio.to_thread(sandbox.send, "POST", "inbound", written)
+    return {person: answer for person, (_, answer) in people.items() if answer is not None}
+
+
+async def _answer(app: App, answers: Mapping[str, str]) -> None:
+    """Answer each person once what they wrote is in the ledger; not for ever."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ANSWERED_WITHIN_S):
+            for person, text in answers.items():
+                reply = NewReply("shop", person, Words(text), key=f"demo {person}")
+                # why polled: another process takes in what they wrote.
+                while isinstance(await app.replies.queue(reply), NotQueued):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
 
 
 async def _reports_are_in(app: App, sandbox: Sandbox) -> None:
@@ -172,20 +201,33 @@ def _people(path: Path) -> list[tuple[PersonKey, str]]:
     return [(PersonKey(person.key), person.e164) for person in people]
 
 
-async def _compare(app: App, campaign_id: CampaignId, sandbox: Sandbox) -> int:
-    """How many people ledger and record do not agree on: who got it, and under which wamid."""
-    ours = {
-        (str(row["phone"]).removeprefix("+"), row["wamid"])
+async def _accepted(app: App, campaign_id: CampaignId) -> set[tuple[str, str]]:
+    """Who got the campaign's message, and under which wamid, as the ledger has it."""
+    return {
+        (str(row["phone"]).removeprefix("+"), str(row["wamid"]))
         async for rows in app.campaigns.export(campaign_id)
         for row in rows
-        if row["state"] == "accepted"
+        if row["state"] == MessageState.ACCEPTED
     }
-    theirs = {(message["to"], message["wamid"]) for message in sandbox.accepted()}
-    return len({person for person, _ in ours ^ theirs})
+
+
+def _arrived(campaign_id: CampaignId, sandbox: Sandbox) -> set[tuple[str, str]]:
+    """The same, as the sandbox recorded it."""
+    tokens = [(Token.parse(message["token"]), message) for message in sandbox.accepted()]
+    return {
+        (message["to"], message["wamid"])
+        for token, message in tokens
+        if token is not None and token.campaign_id == campaign_id
+    }
 
 
 def _result(
-    report: CampaignReport, record: Mapping[str, Any], differences: int, faults: Sequence[str], seconds: float
+    report: CampaignReport,
+    record: Mapping[str, Any],
+    arrived: int,
+    differences: int,
+    faults: Sequence[str],
+    seconds: float,
 ) -> dict[str, Any]:
     counts, sending = report.view.counts, report.posting_time
     sending_s = sending.total_seconds() if sending else 0.0
@@ -200,7 +242,7 @@ def _result(
         "rejected_rows": dict(report.rejected_rows),
         "adds_up": counts.adds_up and not differences and not faults,
         "violations": record["violations"],
-        "accepted_by_record": record["accepted"],
+        "accepted_by_record": arrived,
         "people_disagreed_on": differences,
         "faults": faults,
         "why_waiting": {str(wait.hold.reason): wait.people for wait in report.view.waiting},
@@ -231,8 +273,8 @@ def _ending(result: Mapping[str, Any], to: Path) -> Sequence[Text]:
             "green" if agrees else "bold red",
         ),
         Text(
-            f"{result['wrote']} people wrote meanwhile, {result['opted_out']} of them opted out "
-            "and got nothing more"
+            f"{result['wrote']} people wrote meanwhile: {result['answered']} were answered at once, "
+            f"{result['opted_out']} opted out and got nothing more"
         ),
         Text(f"everybody, line by line: {to}"),
         Text(f"{result['messages_per_s']:,.0f} messages/s, {result['seconds']:.0f} s in all", "dim"),
