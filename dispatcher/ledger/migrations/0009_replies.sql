@@ -1,0 +1,2 @@
+-- Kept for conversations and replies.
+SELECT;
