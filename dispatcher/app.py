@@ -30,6 +30,7 @@ from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
+from dispatcher.engine.access import Access
 from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
@@ -40,19 +41,23 @@ from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.ledger.audience import ImportReport, Progress, fill
+from dispatcher.ledger.audit import LedgerAudit
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.inbox import LedgerInbox
+from dispatcher.ledger.keys import LedgerKeys
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
+from dispatcher.limits.key_rates import RedisKeyRates
 from dispatcher.limits.limits import RedisLimits
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
-from dispatcher.settings import Settings, secret
+from dispatcher.settings import Settings
 from dispatcher.telemetry import Events
+from dispatcher.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class App:
     inbox: LedgerInbox
     intake: Intake
     unsure: Unsure
+    access: Access
+    vault: Vault
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
 
@@ -163,8 +170,10 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         )
         if migrate:
             await database.migrate()
-        channel = CloudChannel(transport, secret, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channel, management_client)
+        vault = Vault(settings)
+        channel = CloudChannel(transport, vault.read, **_graph(settings))
+        management = GraphManagement(management_client, vault.read, **_graph(settings))
+        yield await _wire(settings, database, redis, limits_redis, channel, management, vault)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -207,7 +216,8 @@ async def _wire(
     redis: ArqRedis,
     limits_redis: Redis,
     channel: CloudChannel,
-    management_client: httpx.AsyncClient,
+    management: GraphManagement,
+    vault: Vault,
 ) -> App:
     clock, events, policy = SystemClock(), Events(), policy_of(settings)
     fence = LedgerFence(database)
@@ -219,16 +229,10 @@ async def _wire(
         LedgerSenders(database),
     )
     day = timedelta(seconds=settings.day_s + settings.reach_margin_s)
-    limits = RedisLimits(
-        limits_redis,
-        namespace=instance,
-        day=day,
-        timeout=timedelta(seconds=settings.limits_timeout_s),
-        clock=clock,
-    )
+    timeout = timedelta(seconds=settings.limits_timeout_s)
+    limits = RedisLimits(limits_redis, namespace=instance, day=day, timeout=timeout, clock=clock)
     jobs, witness = ArqJobs(redis, clock, namespace=instance), RedisWitness(redis, namespace=instance)
     campaigns = Campaigns(campaign_book, sender_book, jobs, clock)
-    management = GraphManagement(management_client, secret, **_graph(settings))
     lane_tools = LaneTools(
         turns=turns,
         memory=LedgerMemory(database),
@@ -273,6 +277,13 @@ async def _wire(
             events,
             timedelta(seconds=settings.unsure_grace_s),
         ),
+        access=Access(
+            LedgerKeys(database),
+            RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),
+            LedgerAudit(database),
+            clock,
+        ),
+        vault=vault,
         fence=Fencing(fence, jobs, lane_tools),
         lane_tools=lane_tools,
     )

@@ -15,10 +15,12 @@ import typer
 from typer.main import get_command
 
 from dispatcher.cli import (
+    audit,
     campaigns,
     demo,
     doctor,
     fence,
+    keys,
     messages,
     orders,
     quarantine,
@@ -75,6 +77,8 @@ root.add_typer(unsure.family)
 root.add_typer(quarantine.family)
 root.add_typer(suppressions.family)
 root.add_typer(fence.family)
+root.add_typer(keys.family)
+audit.register(root)
 services.register(root)
 doctor.register(root)
 

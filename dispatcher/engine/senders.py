@@ -6,7 +6,7 @@ If the limits cannot be reached nothing is granted anyway, and upkeep writes it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,6 +71,10 @@ class Senders:
         await tell_all(self._book, self._limits, self._policy)
         await self._wake(lanes)
         return sender
+
+    async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
+        """Seal every sealed token anew; `renew` makes the new reference. Returns the senders' names. Raises BadValue."""
+        return await self._book.reseal(renew)
 
     async def lift_holds(self, name: str) -> Sender:
         """An operator says that what held the sender, its account or its templates is mended."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
@@ -27,7 +28,8 @@ from dispatcher.domain.report import (
     Waiting,
 )
 from dispatcher.domain.turn import DueLane
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.audit import note
+from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, receipt_of, sender_of
 
@@ -42,8 +44,8 @@ EXPORT_CHUNK = 2_000
 class LedgerCampaigns:
     """The port `CampaignBook` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, session: Session) -> None:
+        self._db = session
 
     async def create(self, new: NewCampaign) -> tuple[Campaign, bool]:
         """Store a draft with a lane per sender; with a known idempotency key, find the one that exists."""
@@ -63,7 +65,11 @@ class LedgerCampaigns:
             )
             if row is not None:
                 await connection.execute(SQL["add_lanes"], row["id"], new.senders)
-                return campaign_of(row, new.senders), True
+                campaign = campaign_of(row, new.senders)
+                await note(
+                    connection, Order.CAMPAIGN_CREATED, _subject(campaign.id), after=_ordered(campaign)
+                )
+                return campaign, True
         existing = await self._db.fetchval(SQL["by_key"], new.idempotency_key)
         return await self.find(CampaignId(existing)), False
 
@@ -83,13 +89,23 @@ class LedgerCampaigns:
 
     async def delete_draft(self, campaign_id: CampaignId) -> None:
         """Forget a draft whose import failed; a campaign with people is never deleted."""
-        await self._db.execute(SQL["delete_draft"], campaign_id)
+        async with self._db.transaction() as connection:
+            if await connection.fetchval(SQL["delete_draft"], campaign_id) is not None:
+                await note(connection, Order.CAMPAIGN_DISCARDED, _subject(campaign_id))
 
     async def move(self, campaign_id: CampaignId, to: CampaignState, because: str = "") -> Sequence[DueLane]:
         """Bring a campaign into a state and poke its lanes; already being there changes nothing. Raises Conflict."""
         sources = [state for state, targets in MOVES.items() if to in targets]
         async with self._db.transaction() as connection:
-            if await connection.fetchval(SQL["move"], campaign_id, to, sources, because) is not None:
+            was = await connection.fetchval(SQL["move"], campaign_id, to, sources, because)
+            if was is not None:
+                await note(
+                    connection,
+                    Order.CAMPAIGN_MOVED,
+                    _subject(campaign_id),
+                    before={"state": was},
+                    after={"state": to},
+                )
                 rows = await connection.fetch(SQL["poke_lanes"], campaign_id)
                 return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
         campaign = await self.find(campaign_id)
@@ -246,3 +262,22 @@ class LedgerCampaigns:
         if silent := await self._db.fetchval(SQL["waits_without_reason"]):
             faults.append(Fault(None, f"{silent} messages wait without a reason"))
         return faults
+
+
+def _subject(campaign_id: CampaignId) -> str:
+    return f"campaign {campaign_id}"
+
+
+def _ordered(campaign: Campaign) -> Mapping[str, Any]:
+    """What the audit log tells of an order."""
+    return {
+        "name": campaign.name,
+        "template": campaign.template,
+        "language": campaign.language,
+        "senders": campaign.senders,
+        "mapping": campaign.mapping.to_json(),
+        "weight": campaign.weight,
+        "priority": campaign.priority,
+        "deadline": campaign.deadline,
+        "unsure_policy": campaign.unsure_policy,
+    }

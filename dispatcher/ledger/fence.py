@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.errors import Conflict
 from dispatcher.domain.fence import Confirmed, Fence, Place, PlacePart
 from dispatcher.domain.ids import CampaignId, LaneId
 from dispatcher.domain.turn import DueLane
+from dispatcher.ledger.audit import note
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
 
@@ -72,6 +74,8 @@ class LedgerFence:
                 paused = await connection.fetch(SQL["pause_running"], because)
                 unsure = int(await connection.fetchval(SQL["doubt_claims"]))
             lanes = await connection.fetch(SQL["call_lanes"])
+            was, now = {"epoch": seen_epoch}, {"epoch": epoch, "paused": len(paused), "unsure": unsure}
+            await note(connection, Order.FENCE_CONFIRMED, "ledger", before=was, after=now)
         return Confirmed(
             epoch=epoch,
             paused=sorted(CampaignId(row["id"]) for row in paused),

@@ -5,13 +5,14 @@ A change of a sender pokes its lanes in the same transaction, so that a hold end
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.errors import Conflict, NotFound
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import LaneId, PersonKey, PoolKey, SenderId
@@ -19,7 +20,8 @@ from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
 from dispatcher.domain.turn import DueLane
-from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.audit import note, some
+from dispatcher.ledger.database import Connection, Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import hold_of, sender_of
 
@@ -29,21 +31,24 @@ SQL = load("senders")
 class LedgerSenders:
     """The port `Senders` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, session: Session) -> None:
+        self._db = session
 
     async def add(self, sender: Sender) -> Sender:
         """Store a new sender; its id is given here. Raises Conflict for a name or number id that exists."""
         try:
-            row = await self._db.fetchrow(SQL["add_sender"], *_fields(sender))
+            async with self._db.transaction() as connection:
+                row = await connection.fetchrow(SQL["add_sender"], *_fields(sender))
+                assert row is not None
+                added = sender_of(row)
+                await note(connection, Order.SENDER_ADDED, _subject(added), after=_told(added))
         except asyncpg.UniqueViolationError as error:
             taken = "name" if "name" in str(error.constraint_name) else "phone number id"
             raise Conflict(
                 f"a sender with this {taken} exists already",
                 hint="`dispatch senders list` shows it; `dispatch senders set` changes it",
             ) from error
-        assert row is not None
-        return sender_of(row)
+        return added
 
     async def all(self) -> Sequence[Sender]:
         """Every sender, by name."""
@@ -60,7 +65,26 @@ class LedgerSenders:
             after = replace(before, **changes)
             row = await connection.fetchrow(SQL["change_sender"], after.id, *_changeable(after))
             assert row is not None
+            was, now = _told(before), _told(after)
+            await note(
+                connection,
+                Order.SENDER_CHANGED,
+                _subject(after),
+                before={field: value for field, value in was.items() if now[field] != value},
+                after={field: value for field, value in now.items() if was[field] != value},
+            )
             return sender_of(row), await _poke(connection, [after.id])
+
+    async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
+        """Replace each sealed token by what `renew` makes of it, all or none. Returns the senders' names."""
+        async with self._db.transaction() as connection:
+            senders = [sender_of(row) for row in await connection.fetch(SQL["lock_sealed"])]
+            for sender in senders:
+                after = replace(sender, token_ref=renew(sender.token_ref))
+                await connection.execute(SQL["change_sender"], after.id, *_changeable(after))
+            names = [sender.name for sender in senders]
+            await note(connection, Order.TOKENS_RESEALED, "senders", after={"senders": some(names)})
+        return names
 
     async def holds(self, sender: Sender) -> Sequence[Hold]:
         """Holds in force on the sender, its account, its portfolio and its account's templates."""
@@ -84,7 +108,9 @@ class LedgerSenders:
     async def lift_holds(self, sender: Sender) -> Sequence[DueLane]:
         """Forget these holds: an operator says that the cause is gone."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lift_holds"], *_hold_keys(sender))
+            rows = await connection.fetch(SQL["lift_holds"], *_hold_keys(sender))
+            was = {"holds": some([dict(row) for row in rows])}
+            await note(connection, Order.HOLDS_LIFTED, _subject(sender), before=was)
             return await _poke(connection, [sender.id])
 
     async def put_templates(
@@ -103,6 +129,12 @@ class LedgerSenders:
                 [t.language for t, _ in templates],
             )
             await connection.execute(SQL["lift_template_holds"], waba_id)
+            await note(
+                connection,
+                Order.TEMPLATES_READ,
+                f"account {waba_id}",
+                after=some([f"{t.name} ({t.language})" for t, _ in templates]),
+            )
             senders = await connection.fetch(SQL["senders_of_account"], waba_id)
             return await _poke(connection, [row["id"] for row in senders])
 
@@ -119,14 +151,23 @@ class LedgerSenders:
     async def suppress(self, people: Sequence[tuple[PersonKey, str]], reason: str, source: str) -> int:
         """Put people (key, E.164) on the suppression list. Returns how many were new."""
         keys = [key for key, _ in people]
-        added = await self._db.fetch(
-            SQL["add_suppressions"], keys, [person for _, person in people], reason, source
-        )
+        async with self._db.transaction() as connection:
+            added = await connection.fetch(
+                SQL["add_suppressions"], keys, [person for _, person in people], reason, source
+            )
+            if added:
+                what = {"people": some([row["person"] for row in added]), "reason": reason, "source": source}
+                await note(connection, Order.PEOPLE_SUPPRESSED, "suppressions", after=what)
         return len(added)
 
     async def unsuppress(self, keys: Sequence[PersonKey]) -> int:
         """Take people off the list. Returns how many were on it."""
-        return len(await self._db.fetch(SQL["remove_suppressions"], keys))
+        async with self._db.transaction() as connection:
+            removed = await connection.fetch(SQL["remove_suppressions"], keys)
+            if removed:
+                was = {"people": some([row["person"] for row in removed])}
+                await note(connection, Order.PEOPLE_UNSUPPRESSED, "suppressions", before=was)
+        return len(removed)
 
     async def suppressed(self) -> Sequence[Suppressed]:
         """The suppression list, oldest first."""
@@ -181,3 +222,25 @@ def _fields(sender: Sender) -> tuple[object, ...]:
 
 def _hold_keys(sender: Sender) -> tuple[str, str, str | None]:
     return str(sender.id), sender.waba_id, sender.portfolio_id
+
+
+def _subject(sender: Sender) -> str:
+    return f"sender {sender.name}"
+
+
+def _told(sender: Sender) -> Mapping[str, object]:
+    """What the audit log tells of a sender; of its token only where it is."""
+    return {
+        "phone_number_id": sender.phone_number_id,
+        "phone": sender.phone,
+        "waba_id": sender.waba_id,
+        "portfolio_id": sender.portfolio_id,
+        "status": sender.status,
+        "lifecycle": sender.lifecycle,
+        "quality": sender.quality,
+        "tier": str(sender.tier),
+        "limit_scope": sender.limit_scope,
+        "rate": str(sender.rate),
+        "enabled": sender.enabled,
+        "token": sender.token_place,
+    }

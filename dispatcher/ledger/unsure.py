@@ -7,14 +7,17 @@ both have it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import AttemptRef
 from dispatcher.domain.report import UnsureView
+from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row
@@ -55,7 +58,11 @@ class LedgerUnsure:
         """End them as accepted or refused. Returns how many were still unsure."""
         async with self._db.transaction() as connection:
             await _lock_lanes(connection, refs)
-            return int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+            settled = int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+            await note(
+                connection, Order.UNSURE_SETTLED, _subject(refs), after={"state": to, **_named(refs, settled)}
+            )
+        return settled
 
     async def release(self, refs: Sequence[AttemptRef]) -> int:
         """Have them posted again; those of cancelled campaigns stay. Returns how many were still unsure."""
@@ -65,7 +72,17 @@ class LedgerUnsure:
             rows = await connection.fetch(SQL["release"], *_columns(refs))
             for row in rows:
                 await connection.execute(RECEIPTS["call_lanes"], row["campaign_id"], None)
-        return sum(row["released"] for row in rows)
+            released = int(sum(row["released"] for row in rows))
+            await note(connection, Order.UNSURE_RELEASED, _subject(refs), after=_named(refs, released))
+        return released
+
+
+def _subject(refs: Sequence[AttemptRef]) -> str:
+    return ", ".join(f"campaign {campaign_id}" for campaign_id in sorted({ref.campaign_id for ref in refs}))
+
+
+def _named(refs: Sequence[AttemptRef], number: int) -> Mapping[str, Any]:
+    return {"messages": some([ref.message_id for ref in refs], number)}
 
 
 async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> None:

@@ -4,6 +4,7 @@ Each port has one promise and one conformance suite in `tests/contracts/`, run o
 The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 """
 
+from dispatcher.ports.access import AuditBook, KeyBook, KeyRates
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
@@ -20,6 +21,7 @@ from dispatcher.ports.lane import (
 )
 
 __all__ = [
+    "AuditBook",
     "CampaignBook",
     "Channel",
     "Clock",
@@ -27,6 +29,8 @@ __all__ = [
     "Inbox",
     "IntakeBatch",
     "Jobs",
+    "KeyBook",
+    "KeyRates",
     "Limits",
     "Management",
     "Memory",

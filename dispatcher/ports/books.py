@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -123,6 +123,10 @@ class SenderBook(Protocol):
 
     async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
         """Replace fields; returns the lanes to wake."""
+        ...
+
+    async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
+        """Replace each sealed token by what `renew` makes of it, all or none. Returns the senders' names."""
         ...
 
     async def holds(self, sender: Sender) -> Sequence[Hold]:

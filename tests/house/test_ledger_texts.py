@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.domain.access import Scope
+from dispatcher.domain.audit import ActorKind, AuditOutcome
 from dispatcher.domain.campaign import CampaignState, UnsurePolicy
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
@@ -30,8 +32,11 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "campaigns_unsure_policy": UnsurePolicy,
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
+    "audit_log_actor_kind": ActorKind,
+    "audit_log_outcome": AuditOutcome,
+    "api_keys_scopes": Scope,
 }
-_CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ IN \(([^)]*)\)\)")
+_CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ (?:IN \(|<@ ARRAY\[)([^)\]]*)[)\]]\)")
 QUERY_FILES = sorted(path.stem for path in (LEDGER / "sql").glob("*.sql"))
 
 

@@ -26,17 +26,18 @@ LIMIT $1
 
 -- name: delete_draft
 -- An import that broke leaves nothing behind.
-DELETE FROM campaigns WHERE id = $1 AND state = 'draft' AND audience = 0
+DELETE FROM campaigns WHERE id = $1 AND state = 'draft' AND audience = 0 RETURNING id
 
 -- name: move
--- Compare-and-set: $2 is where it goes, $3 from where it may, $4 why a guard pauses it.
-UPDATE campaigns
+-- Compare-and-set: $2 is where it goes, $3 from where it may, $4 why a guard pauses it. Returns where it was.
+UPDATE campaigns c
 SET state = $2,
     paused_because = $4,
-    started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, ledger_now()) ELSE started_at END,
+    started_at = CASE WHEN $2 = 'running' THEN coalesce(c.started_at, ledger_now()) ELSE c.started_at END,
     finished_at = CASE WHEN $2 IN ('completed', 'cancelled') THEN ledger_now() END
-WHERE id = $1 AND state = ANY ($3::text[])
-RETURNING state
+FROM (SELECT id, state FROM campaigns WHERE id = $1 FOR UPDATE) was
+WHERE c.id = was.id AND was.state = ANY ($3::text[])
+RETURNING was.state
 
 -- name: poke_lanes
 -- The campaign's lanes look again at once, also those whose turn is just ending. However late they were, they are due
