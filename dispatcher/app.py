@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import cast
@@ -47,12 +47,14 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.ledger.keys import LedgerKeys
+from dispatcher.ledger.listings import LedgerListings
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.key_rates import RedisKeyRates
 from dispatcher.limits.limits import RedisLimits
+from dispatcher.orders import Orders, altogether
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
 from dispatcher.settings import Settings
@@ -77,6 +79,7 @@ class App:
     inbox: LedgerInbox
     intake: Intake
     unsure: Unsure
+    listings: LedgerListings
     access: Access
     vault: Vault
     lane_tools: LaneTools
@@ -118,6 +121,10 @@ class App:
             await self.campaigns.discard(campaign.id)
             raise
         return campaign, report
+
+    def altogether(self) -> AbstractAsyncContextManager[Orders]:
+        """Orders that are carried out at the end of the block, or not at all."""
+        return altogether(self.database, self.jobs, self.lane_tools.clock)
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
@@ -277,6 +284,7 @@ async def _wire(
             events,
             timedelta(seconds=settings.unsure_grace_s),
         ),
+        listings=LedgerListings(database),
         access=Access(
             LedgerKeys(database),
             RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),

@@ -52,6 +52,10 @@ class Senders:
         await tell_all(self._book, self._limits, self._policy)
         return added
 
+    async def announce(self) -> None:
+        """Tell the limits how all senders stand; for whoever has added one by way of a transaction."""
+        await tell_all(self._book, self._limits, self._policy)
+
     async def all(self) -> Sequence[Sender]:
         """By name."""
         return await self._book.all()
@@ -65,9 +69,12 @@ class Senders:
         sender = await self._book.named(name)
         return SenderView(sender, await self._book.holds(sender), await self._usage(sender))
 
-    async def change(self, name: str, changes: Mapping[str, Any]) -> Sender:
-        """Replace fields of `Sender`; in force from the next sub-batch on."""
-        sender, lanes = await self._book.change(name, changes)
+    async def change(self, name: str, changes: Mapping[str, Any], expected: Sender | None = None) -> Sender:
+        """Replace fields of `Sender`; in force from the next sub-batch on. Raises NotFound.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
+        """
+        sender, lanes = await self._book.change(name, changes, expected)
         await tell_all(self._book, self._limits, self._policy)
         await self._wake(lanes)
         return sender

@@ -7,12 +7,13 @@ Counts come from counters and cost nothing; `check` proves these equal to the ro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts, NewCampaign
-from dispatcher.domain.errors import Conflict, NotFound
+from dispatcher.domain.errors import Conflict, NotFound, Outdated
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
@@ -62,6 +63,8 @@ class LedgerCampaigns:
                 new.deadline,
                 new.unsure_policy,
                 new.idempotency_key,
+                new.kind,
+                dict(new.metadata),
             )
             if row is not None:
                 await connection.execute(SQL["add_lanes"], row["id"], new.senders)
@@ -77,9 +80,7 @@ class LedgerCampaigns:
         """Raises NotFound."""
         row = await self._db.fetchrow(SQL["find"], campaign_id)
         if row is None:
-            raise NotFound(
-                f"there is no campaign {campaign_id}", hint="`dispatch campaign list` shows those there are"
-            )
+            raise _unknown(campaign_id)
         return campaign_of(row["campaign"], row["sender_ids"])
 
     async def recent(self, limit: int) -> Sequence[Campaign]:
@@ -116,6 +117,43 @@ class LedgerCampaigns:
             hint="`dispatch campaign show` tells how it stands",
         )
 
+    async def change(
+        self, campaign_id: CampaignId, changes: Mapping[str, Any], expected: Campaign | None = None
+    ) -> tuple[Campaign, Sequence[DueLane]]:
+        """Replace what may be edited, and poke the lanes. Raises NotFound, Outdated; Conflict for one that is over."""
+        async with self._db.transaction() as connection:
+            row = await connection.fetchrow(SQL["lock"], campaign_id)
+            if row is None:
+                raise _unknown(campaign_id)
+            before = campaign_of(row["campaign"], row["sender_ids"])
+            if expected is not None and before != expected:
+                raise Outdated(f"campaign {campaign_id} was changed meanwhile; nothing was changed now")
+            if not MOVES[before.state]:
+                raise Conflict(f"campaign {campaign_id} is {before.state}; nothing was changed")
+            after = replace(before, **changes)
+            await connection.execute(
+                SQL["change"],
+                campaign_id,
+                after.name,
+                after.weight,
+                after.priority,
+                after.deadline,
+                after.unsure_policy,
+                dict(after.metadata),
+            )
+            was, now = _ordered(before), _ordered(after)
+            await note(
+                connection,
+                Order.CAMPAIGN_CHANGED,
+                _subject(campaign_id),
+                before={field: value for field, value in was.items() if now[field] != value},
+                after={field: value for field, value in now.items() if was[field] != value},
+            )
+            rows = []
+            if after.state is not CampaignState.DRAFT:
+                rows = await connection.fetch(SQL["poke_lanes"], campaign_id)
+        return after, [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
+
     async def drop_pending(self, campaign_id: CampaignId, to: MessageState, reason: str) -> int:
         """Give up all unsent people of a campaign; `to` is CANCELLED or EXPIRED. Returns how many."""
         dropped = 0
@@ -131,7 +169,7 @@ class LedgerCampaigns:
         """From counters, in one statement."""
         row = await self._db.fetchrow(SQL["counts"], campaign_id)
         if row is None:
-            raise NotFound(f"there is no campaign {campaign_id}")
+            raise _unknown(campaign_id)
         return Counts(**row)
 
     async def lanes(self, campaign_id: CampaignId) -> Sequence[LaneView]:
@@ -264,6 +302,12 @@ class LedgerCampaigns:
         return faults
 
 
+def _unknown(campaign_id: CampaignId) -> NotFound:
+    return NotFound(
+        f"there is no campaign {campaign_id}", hint="`dispatch campaign list` shows those there are"
+    )
+
+
 def _subject(campaign_id: CampaignId) -> str:
     return f"campaign {campaign_id}"
 
@@ -280,4 +324,5 @@ def _ordered(campaign: Campaign) -> Mapping[str, Any]:
         "priority": campaign.priority,
         "deadline": campaign.deadline,
         "unsure_policy": campaign.unsure_policy,
+        "metadata": dict(campaign.metadata),
     }

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from dispatcher.domain.audit import Order
-from dispatcher.domain.errors import Conflict, NotFound
+from dispatcher.domain.errors import Conflict, NotFound, Outdated
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import LaneId, PersonKey, PoolKey, SenderId
 from dispatcher.domain.report import Suppressed
@@ -58,10 +58,14 @@ class LedgerSenders:
         """The sender of this name. Raises NotFound."""
         return sender_of(_found(await self._db.fetchrow(SQL["sender_by_name"], name), name))
 
-    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
-        """Replace fields of a sender. Returns it with the lanes that have to look again."""
+    async def change(
+        self, name: str, changes: Mapping[str, Any], expected: Sender | None = None
+    ) -> tuple[Sender, Sequence[DueLane]]:
+        """Replace fields of a sender. Returns it with the lanes that have to look again. Raises NotFound, Outdated."""
         async with self._db.transaction() as connection:
             before = sender_of(_found(await connection.fetchrow(SQL["lock_sender"], name), name))
+            if expected is not None and before != expected:
+                raise Outdated(f"sender {name!r} was changed meanwhile; nothing was changed now")
             after = replace(before, **changes)
             row = await connection.fetchrow(SQL["change_sender"], after.id, *_changeable(after))
             assert row is not None

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 from dispatcher.domain.audit import Order
-from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import AttemptRef
@@ -20,7 +19,7 @@ from dispatcher.domain.report import UnsureView
 from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
-from dispatcher.ledger.rows import Row
+from dispatcher.ledger.rows import attempt_of, unsure_of
 
 SQL = load("unsure")
 RECEIPTS = load("receipts")
@@ -37,21 +36,23 @@ class LedgerUnsure:
     ) -> tuple[int, Sequence[UnsureView]]:
         """How many there are, and the first of them. grace: after which policies decide."""
         rows = await self._db.fetch(SQL["list"], campaign_id, most, grace)
-        return int(await self._db.fetchval(SQL["count"], campaign_id)), [_view_of(row) for row in rows]
+        return int(await self._db.fetchval(SQL["count"], campaign_id)), [unsure_of(row) for row in rows]
 
     async def of_campaign(
         self, campaign_id: CampaignId, messages: Sequence[MessageId] | None, most: int
     ) -> Sequence[AttemptRef]:
         """The campaign's unsure messages, at most so many; only these of them, unless None."""
-        return [_ref(row) for row in await self._db.fetch(SQL["of_campaign"], campaign_id, messages, most)]
+        return [
+            attempt_of(row) for row in await self._db.fetch(SQL["of_campaign"], campaign_id, messages, most)
+        ]
 
     async def due(
         self, grace: timedelta, most: int, resends: int
     ) -> tuple[Sequence[AttemptRef], Sequence[AttemptRef]]:
         """Those that the campaigns' policies decide on now: to be given up, to be posted again."""
         rows = await self._db.fetch(SQL["due"], grace, most, resends)
-        return [_ref(row) for row in rows if not row["is_resent"]], [
-            _ref(row) for row in rows if row["is_resent"]
+        return [attempt_of(row) for row in rows if not row["is_resent"]], [
+            attempt_of(row) for row in rows if row["is_resent"]
         ]
 
     async def settle(self, refs: Sequence[AttemptRef], to: MessageState, reason: str) -> int:
@@ -91,22 +92,3 @@ async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> Non
 
 def _columns(refs: Sequence[AttemptRef]) -> tuple[Sequence[int], Sequence[int]]:
     return [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
-
-
-def _ref(row: Row) -> AttemptRef:
-    return AttemptRef(CampaignId(row["campaign_id"]), MessageId(row["message_id"]), row["attempt"])
-
-
-def _view_of(row: Row) -> UnsureView:
-    return UnsureView(
-        ref=_ref(row),
-        campaign=row["campaign"],
-        person=row["person"],
-        sender=row["sender"],
-        posted_at=row["posted_at"],
-        reason=row["reason"] or "",
-        code=row["code"],
-        detail=row["detail"] or "",
-        policy=UnsurePolicy(row["unsure_policy"]),
-        decides_at=row["decides_at"],
-    )

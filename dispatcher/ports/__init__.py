@@ -19,6 +19,7 @@ from dispatcher.ports.lane import (
     Turns,
     Witness,
 )
+from dispatcher.ports.listings import Listings
 
 __all__ = [
     "AuditBook",
@@ -32,6 +33,7 @@ __all__ = [
     "KeyBook",
     "KeyRates",
     "Limits",
+    "Listings",
     "Management",
     "Memory",
     "Payload",

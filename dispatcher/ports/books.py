@@ -53,6 +53,15 @@ class CampaignBook(Protocol):
         """
         ...
 
+    async def change(
+        self, campaign_id: CampaignId, changes: Mapping[str, Any], expected: Campaign | None = None
+    ) -> tuple[Campaign, Sequence[DueLane]]:
+        """Replace what may be edited; returns the lanes to wake. Raises NotFound; Conflict for one that is over.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
+        """
+        ...
+
     async def drop_pending(self, campaign_id: CampaignId, to: MessageState, reason: str) -> int:
         """Give up all unsent people; returns how many."""
         ...
@@ -121,8 +130,13 @@ class SenderBook(Protocol):
         """Raises NotFound."""
         ...
 
-    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
-        """Replace fields; returns the lanes to wake."""
+    async def change(
+        self, name: str, changes: Mapping[str, Any], expected: Sender | None = None
+    ) -> tuple[Sender, Sequence[DueLane]]:
+        """Replace fields; returns the lanes to wake. Raises NotFound.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
+        """
         ...
 
     async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from dispatcher.domain.access import Scope
 from dispatcher.domain.audit import ActorKind, AuditOutcome
-from dispatcher.domain.campaign import CampaignState, UnsurePolicy
+from dispatcher.domain.campaign import CampaignKind, CampaignState, UnsurePolicy
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.message import MessageState
@@ -29,6 +29,7 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "holds_scope": HeldScope,
     "holds_reason": HoldReason,
     "campaigns_state": CampaignState,
+    "campaigns_kind": CampaignKind,
     "campaigns_unsure_policy": UnsurePolicy,
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
