@@ -6,16 +6,18 @@ kept for a repetition become true at the same instant. Lanes are woken when that
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from dispatcher.domain.audience import Audience
+from dispatcher.domain.audience import Audience, Row
 from dispatcher.domain.campaign import Campaign
+from dispatcher.domain.errors import BadValue
 from dispatcher.domain.row_check import row_check
+from dispatcher.domain.template import Category
 from dispatcher.domain.turn import DueLane
-from dispatcher.engine.campaigns import Campaigns
+from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.ledger.answers import LedgerAnswers
 from dispatcher.ledger.audience import ImportReport, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
@@ -54,6 +56,52 @@ class Orders:
             check=row_check(template, mapping),
             adds=True,
         )
+
+    async def send_one(self, plan: Plan, to: str, values: Mapping[str, str]) -> Campaign:
+        """A message to one person: a campaign of its own, filled and started. Raises BadValue, NotFound.
+
+        values: slot → text. A campaign, because then everything that is promised of campaigns holds of it as well.
+        """
+        _, template, _ = await self.campaigns.check_plan(plan, values.keys())
+        if template.category is Category.MARKETING:
+            raise BadValue(
+                f"template {plan.template!r} is for marketing; nothing was sent",
+                hint="marketing goes out in campaigns, where who does not want it is left out",
+            )
+        if problems := [
+            f"{slot}: the template has no such slot" for slot in values if template.slot(slot) is None
+        ]:
+            raise BadValue(f"template {plan.template!r} cannot be filled with this", problems=problems)
+        campaign, _ = await self.campaigns.create(plan, values.keys())
+        await fill(
+            self.session,
+            campaign.id,
+            _OnePerson(to, campaign.columns, values),
+            phone_column=_PHONE,
+            columns=campaign.columns,
+            default_region=None,
+            check=row_check(template, campaign.mapping),
+        )
+        return await self.campaigns.start(campaign.id)
+
+
+_PHONE = "to"
+"""No slot has this name: they all name a part of the template."""
+
+
+class _OnePerson:
+    """The port `Audience`, for a message that is ordered by itself."""
+
+    size_bytes = 0
+    position_bytes = 0
+
+    def __init__(self, to: str, columns: Sequence[str], values: Mapping[str, str]) -> None:
+        self.columns = [_PHONE, *columns]
+        self._row = [to, *(values[column] for column in columns)]
+
+    def chunks(self) -> Iterator[Sequence[Row]]:
+        """The one row."""
+        yield [(1, self._row)]
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ If the limits cannot be reached nothing is granted anyway, and upkeep writes it 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,6 +69,14 @@ class Senders:
         """A sender with its holds and what it has used. Raises NotFound."""
         sender = await self._book.named(name)
         return SenderView(sender, await self._book.holds(sender), await self._usage(sender))
+
+    async def views(self) -> Sequence[SenderView]:
+        """All senders, by name; holds of their accounts' templates are left out."""
+        standing = await self._book.standing()
+        usages = await asyncio.gather(*(self._usage(sender) for sender, _ in standing))
+        return [
+            SenderView(sender, holds, usage) for (sender, holds), usage in zip(standing, usages, strict=True)
+        ]
 
     async def change(self, name: str, changes: Mapping[str, Any], expected: Sender | None = None) -> Sender:
         """Replace fields of `Sender`; in force from the next sub-batch on. Raises NotFound.

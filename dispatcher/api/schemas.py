@@ -1,0 +1,135 @@
+"""What the models of the API share: texts, numbers and times as JSON has them, and how a model tells its example.
+
+Requests are strict: a number is not a text, a time is a text with its distance from UTC, and a name that is not known is an
+error. So what is accepted is exactly what the OpenAPI document says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import Header, Path, Query
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
+
+from dispatcher.domain.errors import BadValue
+from dispatcher.domain.hold import LIFTED_BY, Hold
+
+LARGEST = 2**63 - 1
+LAST_YEAR = 2999
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
+Name = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/\s]([^\x00-\x1f\x7f/]*[^\x00-\x1f\x7f/\s])?$"
+    ),
+]
+"""What people call a sender or a key."""
+Line = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=_PRINTABLE)]
+"""One line of text."""
+Value = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
+"""A text that goes into a template; the template's rules come on top."""
+MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,30}$")]
+"""An id of Meta."""
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
+def _as_text(value: object) -> object:
+    if isinstance(value, datetime | str):
+        return value
+    raise ValueError("a time is a text, such as 2026-10-01T18:00:00+02:00")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+"""A time with its distance from UTC."""
+
+CampaignPath = Annotated[int, Path(ge=1, le=LARGEST, description="The campaign's number.", examples=[12])]
+MessagePath = Annotated[int, Path(ge=1, le=LARGEST, description="The message's number.", examples=[345])]
+SenderPath = Annotated[Name, Path(description="What the sender is called.", examples=["harbour"])]
+Limit = Annotated[int, Query(ge=1, le=1_000, description="How many, at most.", examples=[100])]
+Cursor = Annotated[
+    str | None,
+    Query(
+        pattern=r"^[0-9+.]{1,60}$",
+        description="`next` of the page before; without it, the first page.",
+        examples=["345"],
+    ),
+]
+IdempotencyKey = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="A name for this call, of your choice. A repetition under the same name changes nothing and gets the same "
+        "answer, for at least 24 hours.",
+        examples=["autumn-2026-create"],
+    ),
+]
+IfMatch = Annotated[
+    str,
+    Header(
+        alias="If-Match",
+        min_length=1,
+        max_length=200,
+        pattern=r'^(\*|"[\x21\x23-\x7e]*")$',
+        description="The ETag of what you saw, or `*` to change whatever is there.",
+        examples=["*"],
+    ),
+]
+
+
+class Model(BaseModel):
+    """What all models have in common."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def example(**values: Any) -> ConfigDict:
+    """The configuration of a model with its example."""
+    return ConfigDict(extra="forbid", json_schema_extra={"examples": [values]})
+
+
+class HoldOut(Model):
+    """A wait with its cause."""
+
+    reason: str
+    detail: str
+    until: datetime | None
+    ends_by: Annotated[str, Field(description="What ends it, in words.")]
+
+    @classmethod
+    def of(cls, hold: Hold) -> HoldOut:
+        """As the house has it."""
+        return cls(reason=hold.reason, detail=hold.detail, until=hold.until, ends_by=LIFTED_BY[hold.reason])
+
+
+HOLD: Mapping[str, Any] = {
+    "reason": "tier_exhausted",
+    "detail": "",
+    "until": "2026-10-02T08:00:00Z",
+    "ends_by": "time: each token comes back 24 hours after it was taken; or a higher tier",
+}
+
+
+def checked_deadline(deadline: datetime | None) -> datetime | None:
+    """A deadline that every part of the house can hold. Raises BadValue."""
+    if deadline is not None and deadline.year > LAST_YEAR:
+        raise BadValue(f"a deadline after the year {LAST_YEAR} is none")
+    return deadline
+
+
+def number_of(cursor: str | None) -> int | None:
+    """A cursor that is a number. Raises BadValue."""
+    if cursor is None:
+        return None
+    if not cursor.isdecimal() or int(cursor) > LARGEST:
+        raise BadValue("this is not where a page of this list ended", hint="take `next` as it was given")
+    return int(cursor)
+
+
+Format = Literal["csv", "ndjson"]

@@ -1,0 +1,386 @@
+"""Campaigns as the API takes and shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from dispatcher.api.schemas import (
+    HOLD,
+    HoldOut,
+    Line,
+    MetaId,
+    Model,
+    Moment,
+    Name,
+    Value,
+    Whole,
+    checked_deadline,
+    example,
+)
+from dispatcher.domain.campaign import Campaign, CampaignState, Counts, UnsurePolicy
+from dispatcher.domain.content import Column, Literal, SlotMapping, ValueSource
+from dispatcher.domain.ids import SenderId
+from dispatcher.domain.report import CampaignView, LaneView, Waiting
+from dispatcher.engine.campaigns import Plan, Stopped
+from dispatcher.engine.explain import Explanation
+
+Slot = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,100}$")]
+"""A place in a template: `body.1`, `header.image`, `button.1.url`."""
+Weight = Annotated[Whole, Field(ge=1, le=1000)]
+Priority = Annotated[Whole, Field(ge=-1000, le=1000)]
+MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,50}$")]
+Metadata = Annotated[dict[MetadataName, Line], Field(max_length=20)]
+
+_CAMPAIGN: Mapping[str, Any] = {
+    "id": 12,
+    "name": "Autumn offer",
+    "state": "running",
+    "paused_because": None,
+    "template": "autumn_offer",
+    "language": "en_US",
+    "senders": ["harbour"],
+    "mapping": {"body.1": {"column": "first_name"}, "body.2": {"text": "20%"}},
+    "columns": ["first_name"],
+    "weight": 1,
+    "priority": 0,
+    "deadline": "2026-10-01T18:00:00Z",
+    "unsure_policy": "give_up",
+    "metadata": {"order": "4711"},
+    "created_at": "2026-09-30T08:00:00Z",
+    "started_at": "2026-09-30T08:10:00Z",
+    "finished_at": None,
+}
+_COUNTS: Mapping[str, Any] = {
+    "audience": 1000,
+    "pending": 600,
+    "claimed": 10,
+    "accepted": 380,
+    "refused": 4,
+    "unsure": 1,
+    "suppressed": 5,
+    "cancelled": 0,
+    "expired": 0,
+}
+
+
+class FromColumn(Model):
+    """The person's value in this column."""
+
+    column: Line
+
+
+class FromText(Model):
+    """The same text for everybody."""
+
+    text: Annotated[Value, Field(min_length=1)]
+
+
+class OfPortfolio(Model):
+    """All senders of a portfolio that are switched on when the campaign is created."""
+
+    portfolio_id: MetaId
+
+
+class CampaignIn(Model):
+    """What is ordered."""
+
+    model_config = example(
+        name="Autumn offer",
+        template="autumn_offer",
+        language="en_US",
+        senders=["harbour"],
+        mapping={"body.1": {"column": "first_name"}, "body.2": {"text": "20%"}},
+        deadline="2026-10-01T18:00:00+00:00",
+        metadata={"order": "4711"},
+    )
+
+    name: Line
+    template: Line
+    language: Line
+    senders: Annotated[list[Name], Field(min_length=1, max_length=100)] | OfPortfolio
+    mapping: Annotated[
+        dict[Slot, FromColumn | FromText],
+        Field(max_length=100, description="What fills each slot of the template."),
+    ] = Field(default_factory=dict)
+    columns: Annotated[
+        list[Line] | None,
+        Field(
+            max_length=100,
+            description="Columns that people will bring beside their number. Slots that are not mapped take the column of their "
+            "own name. Without it, those that the mapping names.",
+        ),
+    ] = None
+    weight: Weight = 1
+    priority: Priority = 0
+    deadline: Moment | None = None
+    unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
+    metadata: Metadata = Field(default_factory=dict)
+
+    def plan(self, senders: list[str]) -> tuple[Plan, list[str]]:
+        """What the engine is ordered, and the columns that people bring. Raises BadValue."""
+        mapping = SlotMapping(tuple((slot, _source_of(filling)) for slot, filling in self.mapping.items()))
+        columns = list(mapping.columns) if self.columns is None else self.columns
+        plan = Plan(
+            name=self.name,
+            template=self.template,
+            language=self.language,
+            senders=senders,
+            mapping=mapping,
+            weight=self.weight,
+            priority=self.priority,
+            deadline=checked_deadline(self.deadline),
+            unsure_policy=self.unsure_policy,
+            metadata=self.metadata,
+        )
+        return plan, columns
+
+
+class CampaignChange(Model):
+    """What is to be different; what is not named stays."""
+
+    model_config = example(priority=10, deadline="2026-10-02T18:00:00+00:00")
+
+    name: Line | None = None
+    weight: Weight | None = None
+    priority: Priority | None = None
+    deadline: Annotated[Moment | None, Field(description="null: no deadline any more.")] = None
+    unsure_policy: UnsurePolicy | None = None
+    metadata: Metadata | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """Fields of `Campaign`. Raises BadValue."""
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        checked_deadline(self.deadline)
+        return {name: value for name, value in given.items() if value is not None or name == "deadline"}
+
+
+class CountsOut(Model):
+    """People by state; they add up to the audience."""
+
+    audience: int
+    pending: int
+    claimed: int
+    accepted: int
+    refused: int
+    unsure: int
+    suppressed: int
+    cancelled: int
+    expired: int
+
+    @classmethod
+    def of(cls, counts: Counts) -> CountsOut:
+        """As the house has it."""
+        return cls(**asdict(counts))
+
+
+class CampaignOut(Model):
+    """A campaign with its counts."""
+
+    model_config = example(**_CAMPAIGN, counts=_COUNTS)
+
+    id: int
+    name: str
+    state: CampaignState
+    paused_because: Annotated[str | None, Field(description="Why a guard paused it.")]
+    template: str
+    language: str
+    senders: list[str]
+    mapping: dict[str, FromColumn | FromText]
+    columns: list[str]
+    weight: int
+    priority: int
+    deadline: datetime | None
+    unsure_policy: UnsurePolicy
+    metadata: dict[str, str]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    counts: CountsOut
+
+    @classmethod
+    def of(cls, campaign: Campaign, counts: Counts, names: Mapping[SenderId, str]) -> CampaignOut:
+        """As the house has it. names: of the senders."""
+        return cls(
+            **_ordered(campaign, [names[sender] for sender in campaign.senders]), counts=CountsOut.of(counts)
+        )
+
+
+class WaitingOut(HoldOut):
+    """People who wait for the same thing."""
+
+    people: int
+
+    @classmethod
+    def of_waiting(cls, waiting: Waiting) -> WaitingOut:
+        """As the house has it."""
+        return cls(people=waiting.people, **HoldOut.of(waiting.hold).model_dump())
+
+
+class LaneOut(Model):
+    """One sender's part."""
+
+    sender: str
+    is_running: bool
+    next_at: datetime | None
+    hold: HoldOut | None
+    claimed: int
+    accepted: int
+    refused: int
+    unsure: int
+
+    @classmethod
+    def of(cls, lane: LaneView) -> LaneOut:
+        """As the house has it."""
+        return cls(
+            sender=lane.sender.name,
+            is_running=lane.is_running,
+            next_at=lane.next_at,
+            hold=HoldOut.of(lane.hold) if lane.hold else None,
+            claimed=lane.claimed,
+            accepted=lane.accepted,
+            refused=lane.refused,
+            unsure=lane.unsure,
+        )
+
+
+class CampaignDetail(CampaignOut):
+    """A campaign as it stands: who waits for what, and what each sender has done."""
+
+    model_config = example(
+        **_CAMPAIGN,
+        counts=_COUNTS,
+        waiting=[{"people": 600, **HOLD}],
+        lanes=[
+            {
+                "sender": "harbour",
+                "is_running": False,
+                "next_at": "2026-10-02T08:00:00Z",
+                "hold": HOLD,
+                "claimed": 10,
+                "accepted": 380,
+                "refused": 4,
+                "unsure": 1,
+            }
+        ],
+    )
+
+    waiting: Annotated[list[WaitingOut], Field(description="Adds up to `counts.pending`.")]
+    lanes: list[LaneOut]
+
+    @classmethod
+    def of_view(cls, view: CampaignView) -> CampaignDetail:
+        """As the house has it."""
+        return cls(
+            **_ordered(view.campaign, [lane.sender.name for lane in view.lanes]),
+            counts=CountsOut.of(view.counts),
+            waiting=[WaitingOut.of_waiting(waiting) for waiting in view.waiting],
+            lanes=[LaneOut.of(lane) for lane in view.lanes],
+        )
+
+
+class CampaignPage(Model):
+    """Campaigns, the newest first."""
+
+    model_config = example(items=[{**_CAMPAIGN, "counts": _COUNTS}], next="12")
+
+    items: list[CampaignOut]
+    next: str | None
+
+
+class StoppedOut(Model):
+    """What pausing or cancelling has come to."""
+
+    model_config = example(
+        campaign={**_CAMPAIGN, "state": "paused", "counts": _COUNTS, "waiting": [], "lanes": []},
+        handed_over=381,
+        still_in_flight=0,
+    )
+
+    campaign: CampaignDetail
+    handed_over: Annotated[int, Field(description="Messages that Meta had got, or may have got, by then.")]
+    still_in_flight: Annotated[int, Field(description="Messages that a turn still had at that moment.")]
+
+    @classmethod
+    def of(cls, stopped: Stopped, view: CampaignView) -> StoppedOut:
+        """As the house has it."""
+        return cls(
+            campaign=CampaignDetail.of_view(view),
+            handed_over=stopped.handed_over,
+            still_in_flight=stopped.still_in_flight,
+        )
+
+
+class LaneExplanationOut(Model):
+    """One sender's part of the answer."""
+
+    sender: str
+    binding: list[HoldOut]
+    outlook: list[str]
+
+
+class ExplanationOut(Model):
+    """Why something is where it is."""
+
+    model_config = example(
+        summary="600 people wait: tier_exhausted until 2026-10-02 08:00:00 UTC",
+        binding=HOLD,
+        advice="time: each token comes back 24 hours after it was taken; or a higher tier",
+        lanes=[{"sender": "harbour", "binding": [HOLD], "outlook": ["at most 80/s"]}],
+    )
+
+    summary: str
+    binding: Annotated[HoldOut | None, Field(description="null: nothing waits.")]
+    advice: str
+    lanes: list[LaneExplanationOut]
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> ExplanationOut:
+        """As the house has it."""
+        return cls(
+            summary=explanation.summary,
+            binding=HoldOut.of(explanation.binding) if explanation.binding else None,
+            advice=explanation.advice,
+            lanes=[
+                LaneExplanationOut(
+                    sender=lane.sender,
+                    binding=[HoldOut.of(hold) for hold in lane.binding],
+                    outlook=list(lane.outlook),
+                )
+                for lane in explanation.lanes
+            ],
+        )
+
+
+def _source_of(filling: FromColumn | FromText) -> ValueSource:
+    return Column(filling.column) if isinstance(filling, FromColumn) else Literal(filling.text)
+
+
+def _filling_of(source: ValueSource) -> FromColumn | FromText:
+    return FromColumn(column=source.name) if isinstance(source, Column) else FromText(text=source.text)
+
+
+def _ordered(campaign: Campaign, senders: list[str]) -> dict[str, Any]:
+    return {
+        "id": campaign.id,
+        "name": campaign.name,
+        "state": campaign.state,
+        "paused_because": campaign.paused_because or None,
+        "template": campaign.template,
+        "language": campaign.language,
+        "senders": sorted(senders),
+        "mapping": {slot: _filling_of(source) for slot, source in campaign.mapping.assignments},
+        "columns": list(campaign.columns),
+        "weight": campaign.weight,
+        "priority": campaign.priority,
+        "deadline": campaign.deadline,
+        "unsure_policy": campaign.unsure_policy,
+        "metadata": dict(campaign.metadata),
+        "created_at": campaign.created_at,
+        "started_at": campaign.started_at,
+        "finished_at": campaign.finished_at,
+    }
