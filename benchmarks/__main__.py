@@ -20,6 +20,7 @@ from benchmarks import (
     chaos,
     days,
     dispatch,
+    fuzz,
     growth,
     imports,
     intake,
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "tier": tier,
     "days": days,
     "limits": limits,
+    "fuzz": fuzz,
     "pacing": pacing,
     "outage": outage,
 }

@@ -41,10 +41,10 @@ def needs(scope: Scope, *, is_streamed: bool = False, **extra: Any) -> dict[str,
         **({_STREAMED: True} if is_streamed else {}),
         **extra,
     }
-    return {"openapi_extra": described, "responses": _refusals(scope)}
+    return {"openapi_extra": described, "responses": _refusals(scope, is_streamed=is_streamed)}
 
 
-def _refusals(scope: Scope) -> dict[int | str, dict[str, Any]]:
+def _refusals(scope: Scope, *, is_streamed: bool) -> dict[int | str, dict[str, Any]]:
     told = {
         400: "The request does not fit its schema.",
         401: "There is no key, or it opens nothing any more.",
@@ -52,7 +52,9 @@ def _refusals(scope: Scope) -> dict[int | str, dict[str, Any]]:
         404: "There is no such thing.",
         409: "Its state does not allow this.",
         412: "It was changed meanwhile; look again.",
+        408: "The body came too slowly.",
         413: "The body is larger than we take.",
+        **({415: "The body is none of the kinds that we take."} if is_streamed else {}),
         422: "It fits the schema, and cannot be all the same.",
         429: "The key is used faster than its rate allows.",
         503: "Something that is needed is away; nothing was done.",

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 
 from dispatcher.domain.access import Denial, Denied
 from dispatcher.domain.errors import (
@@ -181,14 +182,28 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return _answer(problem)
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_allowed(request))
     kinds = {404: "no_such_address", 405: "method_not_allowed", 400: "invalid"}
     kind = kinds.get(error.status_code, "http_error")
     problem = Problem(
         type=_type(kind), title=str(error.detail), status=error.status_code, detail=str(error.detail)
     )
-    return _answer(problem, error.headers)
+    return _answer(problem, headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods that the address takes; the router names those of its first operation alone."""
+    found = {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:

@@ -16,7 +16,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.hold import LIFTED_BY, Hold
 
-LARGEST = 2**63 - 1
+LARGEST = 2**53 - 1
+"""Of an id: what every reader of JSON takes for the same number. The ledger counts from 1 and will not come so far."""
 LAST_YEAR = 2999
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
@@ -33,7 +34,15 @@ Value = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")
 """A text that goes into a template; the template's rules come on top."""
 MetaId = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,30}$")]
 """An id of Meta."""
-Whole = Annotated[int, Strict()]
+
+
+def _as_whole(value: object) -> object:
+    # why: to JSON, 12.0 is the number 12.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_as_whole)
+"""The last part of a strict number's annotation; after it, bounds would be missing in the OpenAPI document."""
 Flag = Annotated[bool, Strict()]
 
 
@@ -47,6 +56,7 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
 """A time with its distance from UTC."""
 
 CampaignPath = Annotated[int, Path(ge=1, le=LARGEST, description="The campaign's number.", examples=[12])]
+SinglePath = Annotated[int, Path(ge=1, le=LARGEST, description="The single message's number.", examples=[13])]
 MessagePath = Annotated[int, Path(ge=1, le=LARGEST, description="The message's number.", examples=[345])]
 SenderPath = Annotated[Name, Path(description="What the sender is called.", examples=["harbour"])]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="How many, at most.", examples=[100])]
@@ -81,6 +91,10 @@ IfMatch = Annotated[
         examples=["*"],
     ),
 ]
+
+
+NO_OTHERS: dict[str, Any] = {"additionalProperties": False}
+"""For the schema of a dictionary whose names have a form: pydantic refuses other names, and does not say so."""
 
 
 class Model(BaseModel):

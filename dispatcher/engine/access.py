@@ -18,7 +18,7 @@ from typing import TypeAlias
 from dispatcher.domain import access
 from dispatcher.domain.access import DEFAULT_RATE, ApiKey, Denial, Denied, KeyId, NewKey, Scope
 from dispatcher.domain.audit import NOBODY, Actor, ActorKind, AuditEntry
-from dispatcher.domain.errors import BadValue, LedgerUnavailable, LimitsUnavailable
+from dispatcher.domain.errors import BadValue, Conflict, LedgerUnavailable, LimitsUnavailable
 from dispatcher.domain.rate import Rate
 from dispatcher.ports import AuditBook, Clock, KeyBook, KeyRates
 
@@ -111,8 +111,16 @@ class Access:
         """The oldest first, revoked ones too."""
         return await self._book.all()
 
-    async def revoke(self, key_id: KeyId) -> ApiKey:
-        """From now on it opens nothing, in all processes. Raises NotFound."""
+    async def revoke(self, key_id: KeyId, *, by: ApiKey | None = None) -> ApiKey:
+        """From now on it opens nothing, in all processes. Raises NotFound.
+
+        by: the key that revokes it, which must be another one, so that nobody locks himself out; None for a command.
+        """
+        if by is not None and by.id == key_id:
+            raise Conflict(
+                "a key does not revoke itself; nothing was done",
+                hint="use another key, or `dispatch keys revoke`",
+            )
         return await self._book.revoke(key_id)
 
     async def audit(self, before: int | None, limit: int) -> Sequence[AuditEntry]:

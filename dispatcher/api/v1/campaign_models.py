@@ -7,10 +7,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, Strict, StringConstraints
 
 from dispatcher.api.schemas import (
     HOLD,
+    NO_OTHERS,
+    WHOLE,
     HoldOut,
     Line,
     MetaId,
@@ -18,7 +20,6 @@ from dispatcher.api.schemas import (
     Moment,
     Name,
     Value,
-    Whole,
     checked_deadline,
     example,
 )
@@ -31,10 +32,10 @@ from dispatcher.engine.explain import Explanation
 
 Slot = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_.]{1,100}$")]
 """A place in a template: `body.1`, `header.image`, `button.1.url`."""
-Weight = Annotated[Whole, Field(ge=1, le=1000)]
-Priority = Annotated[Whole, Field(ge=-1000, le=1000)]
+Weight = Annotated[int, Strict(), Field(ge=1, le=1000), WHOLE]
+Priority = Annotated[int, Strict(), Field(ge=-1000, le=1000), WHOLE]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,50}$")]
-Metadata = Annotated[dict[MetadataName, Line], Field(max_length=20)]
+Metadata = Annotated[dict[MetadataName, Line], Field(max_length=20, json_schema_extra=NO_OTHERS)]
 
 _CAMPAIGN: Mapping[str, Any] = {
     "id": 12,
@@ -105,7 +106,11 @@ class CampaignIn(Model):
     senders: Annotated[list[Name], Field(min_length=1, max_length=100)] | OfPortfolio
     mapping: Annotated[
         dict[Slot, FromColumn | FromText],
-        Field(max_length=100, description="What fills each slot of the template."),
+        Field(
+            max_length=100,
+            description="What fills each slot of the template.",
+            json_schema_extra=NO_OTHERS,
+        ),
     ] = Field(default_factory=dict)
     columns: Annotated[
         list[Line] | None,

@@ -117,9 +117,10 @@ async def create_key(body: KeyIn, house: House, caller: Caller, response: Respon
 async def revoke_key(
     key_id: Annotated[int, Path(ge=1, le=LARGEST, description="The key's number.", examples=[3])],
     house: House,
+    caller: Caller,
 ) -> KeyOut:
-    """Let it open nothing any more, from the next call on. A second time changes nothing."""
-    return KeyOut.of(await house.access.revoke(KeyId(key_id)))
+    """Let another key open nothing any more, from the next call on. A second time changes nothing."""
+    return KeyOut.of(await house.access.revoke(KeyId(key_id), by=caller))
 
 
 class EntryOut(Model):

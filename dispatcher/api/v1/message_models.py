@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from dispatcher.api.schemas import Line, Model, Moment, Name, Value, example
+from dispatcher.api.schemas import NO_OTHERS, Line, Model, Moment, Name, Value, example
 from dispatcher.api.v1.campaign_models import ExplanationOut, Metadata, Priority, Slot
 from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
 from dispatcher.domain.listing import MessageLine
@@ -219,9 +219,10 @@ class SingleIn(Model):
     to: Number
     template: Line
     language: Line
-    values: Annotated[dict[Slot, Value], Field(max_length=100, description="A text for each slot.")] = Field(
-        default_factory=dict
-    )
+    values: Annotated[
+        dict[Slot, Value],
+        Field(max_length=100, description="A text for each slot.", json_schema_extra=NO_OTHERS),
+    ] = Field(default_factory=dict)
     deadline: Annotated[Moment | None, Field(description="It expires where it was not sent by then.")] = None
     priority: Annotated[Priority, Field(description="Campaigns have 0 where nothing else was said.")] = 100
     unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP

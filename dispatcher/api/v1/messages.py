@@ -14,6 +14,7 @@ from dispatcher.api.schemas import (
     IdempotencyKey,
     Limit,
     MessagePath,
+    SinglePath,
     checked_deadline,
     number_of,
 )
@@ -108,13 +109,13 @@ async def send_message(
 
 
 @singles.get("/{message_id}", **needs(Scope.READ))
-async def show_single(message_id: CampaignPath, house: House) -> SingleOut:
+async def show_single(message_id: SinglePath, house: House) -> SingleOut:
     """A single message as it stands."""
     return await _single(house, CampaignId(message_id))
 
 
 @singles.post("/{message_id}/cancel", **needs(Scope.MESSAGES_WRITE))
-async def cancel_single(message_id: CampaignPath, house: House) -> SingleOut:
+async def cancel_single(message_id: SinglePath, house: House) -> SingleOut:
     """Do not send it, unless it was handed over already. A second time changes nothing."""
     single = await _single(house, CampaignId(message_id))
     await house.campaigns.cancel(CampaignId(single.id))

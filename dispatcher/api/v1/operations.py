@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import Field, Strict
 
 from dispatcher.api.guard import Guarded, House, needs
-from dispatcher.api.schemas import LARGEST, Cursor, Limit, Model, Whole, example, number_of
+from dispatcher.api.schemas import LARGEST, WHOLE, Cursor, Limit, Model, example, number_of
 from dispatcher.domain.access import Scope
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.ids import CampaignId, MessageId
@@ -21,7 +21,7 @@ from dispatcher.domain.report import UnsureView
 unsure = APIRouter(prefix="/unsure", tags=["unsure messages"], route_class=Guarded)
 quarantine = APIRouter(prefix="/quarantine", tags=["quarantine"], route_class=Guarded)
 
-Id = Annotated[Whole, Field(ge=1, le=LARGEST)]
+Id = Annotated[int, Strict(), Field(ge=1, le=LARGEST), WHOLE]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=10_000)]
 UnsureCursor = Annotated[
     str | None,
