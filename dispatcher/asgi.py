@@ -12,8 +12,8 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatcher.api import webhooks
+from dispatcher.api.guard import PREFIX as API_PREFIX
 from dispatcher.api.health import Health
-from dispatcher.api.v1.api import PREFIX as API_PREFIX
 from dispatcher.api.v1.api import make_api
 from dispatcher.api.webhooks import Webhooks
 from dispatcher.app import App

@@ -150,7 +150,7 @@ async def world(
         "webhook_verify_token": "env:VERIFY_TOKEN",
         "seal_key": "env:SEAL_KEY",
     }
-    settings = Settings.load(**urls, **secrets, **(marked.kwargs if marked else {}))
+    settings = Settings.load(**urls | secrets | (marked.kwargs if marked else {}))
     async with open_app(settings, migrate=False) as app:
         yield World(app, meta, tmp_path)
         await app.redis.connection_pool.disconnect()

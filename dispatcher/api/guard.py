@@ -13,7 +13,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import Response
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
 from starlette.types import Message
 
 from dispatcher.api.problems import Problem, Refusal, denied
@@ -26,6 +25,7 @@ BODY_MOST_BYTES = 8 * 2**20
 """Of a JSON body; streams of people have limits of their own."""
 READ_WITHIN_S = 30.0
 """How long a JSON body may take to arrive."""
+PREFIX = "/v1"
 SECURITY = "key"
 """How the OpenAPI document calls it."""
 _STREAMED = "x-streamed"
@@ -152,5 +152,3 @@ House = Annotated[App, Depends(_house)]
 """The open house."""
 Caller = Annotated[ApiKey, Depends(_key)]
 """Whose call it is."""
-
-__all__ = ["BODY_MOST_BYTES", "Caller", "ClientDisconnect", "Guarded", "House", "needs", "too_large"]

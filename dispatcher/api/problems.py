@@ -199,7 +199,7 @@ def _allowed(request: Request) -> list[str]:
     """All methods that the address takes; the router names those of its first operation alone."""
     found = {
         method
-        for route in request.app.routes
+        for route in request.app.state.routes
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE
         for method in route.methods or ()
     }

@@ -8,17 +8,31 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from dispatcher.api.guard import SECURITY
+from dispatcher.api.guard import PREFIX, SECURITY
 from dispatcher.api.problems import handle_all
 from dispatcher.api.uploads import Uploads
 from dispatcher.api.v1 import campaigns, keys, messages, operations, people, senders, streams, suppressions
 from dispatcher.app import App
 
-PREFIX = "/v1"
 _DESCRIPTION = """Campaigns and single template messages over WhatsApp: never twice, never lost, never over a limit, and always able to say
 why something waits. Errors are problem details (RFC 9457). Lists are read page by page: `next` of a page is the `cursor` of
 the next one, and null at the end. Calls that create something carry an `Idempotency-Key`. See docs/api.md.
 """
+
+_ROUTERS = (
+    campaigns.router,
+    people.router,
+    messages.of_campaigns,
+    streams.router,
+    messages.singles,
+    senders.router,
+    senders.templates,
+    suppressions.router,
+    operations.unsure,
+    operations.quarantine,
+    keys.keys,
+    keys.audit,
+)
 
 
 def make_api(house: App) -> FastAPI:
@@ -35,21 +49,9 @@ def make_api(house: App) -> FastAPI:
     api.state.house = house
     api.state.uploads = Uploads(house.settings)
     api.state.followers = streams.Followers()
-    for router in (
-        campaigns.router,
-        people.router,
-        messages.of_campaigns,
-        streams.router,
-        messages.singles,
-        senders.router,
-        senders.templates,
-        suppressions.router,
-        operations.unsure,
-        operations.quarantine,
-        keys.keys,
-        keys.audit,
-    ):
-        api.include_router(router, prefix=PREFIX)
+    for router in _ROUTERS:
+        api.include_router(router)
+    api.state.routes = [route for router in _ROUTERS for route in router.routes]
     handle_all(api)
     make_document = api.openapi
 

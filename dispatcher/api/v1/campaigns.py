@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from dispatcher.api.creating import create_once
 from dispatcher.api.etags import campaign_etag, must_match
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import CampaignPath, Cursor, IdempotencyKey, IfMatch, Limit, number_of
 from dispatcher.api.v1.campaign_models import (
     CampaignChange,
@@ -26,7 +26,7 @@ from dispatcher.domain.errors import BadValue
 from dispatcher.domain.ids import CampaignId
 from dispatcher.orders import Orders
 
-router = APIRouter(prefix="/campaigns", tags=["campaigns"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/campaigns", tags=["campaigns"], route_class=Guarded)
 
 
 @router.post("", status_code=201, response_model=CampaignDetail, **needs(Scope.CAMPAIGNS_WRITE))

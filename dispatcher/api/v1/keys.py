@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Response
 from pydantic import Field
 
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import (
     LARGEST,
     Cursor,
@@ -25,8 +25,8 @@ from dispatcher.domain.access import DEFAULT_RATE, ApiKey, KeyId, Scope
 from dispatcher.domain.audit import ActorKind, AuditEntry, AuditOutcome
 from dispatcher.domain.rate import Rate
 
-keys = APIRouter(prefix="/keys", tags=["keys"], route_class=Guarded)
-audit = APIRouter(prefix="/audit", tags=["keys"], route_class=Guarded)
+keys = APIRouter(prefix=f"{PREFIX}/keys", tags=["keys"], route_class=Guarded)
+audit = APIRouter(prefix=f"{PREFIX}/audit", tags=["keys"], route_class=Guarded)
 
 _KEY: dict[str, Any] = {
     "id": 3,

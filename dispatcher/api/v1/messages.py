@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from dispatcher.api.creating import create_once
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import (
     CampaignPath,
     Cursor,
@@ -37,8 +37,10 @@ from dispatcher.domain.phone import BadPhone, parse_phone
 from dispatcher.engine.campaigns import Plan
 from dispatcher.orders import Orders
 
-of_campaigns = APIRouter(prefix="/campaigns/{campaign_id}/messages", tags=["messages"], route_class=Guarded)
-singles = APIRouter(prefix="/messages", tags=["messages"], route_class=Guarded)
+of_campaigns = APIRouter(
+    prefix=f"{PREFIX}/campaigns/{{campaign_id}}/messages", tags=["messages"], route_class=Guarded
+)
+singles = APIRouter(prefix=f"{PREFIX}/messages", tags=["messages"], route_class=Guarded)
 
 
 @of_campaigns.get("", **needs(Scope.READ))

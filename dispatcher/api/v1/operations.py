@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import Field, Strict
 
-from dispatcher.api.guard import Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Guarded, House, needs
 from dispatcher.api.schemas import LARGEST, WHOLE, Cursor, Limit, Model, example, number_of
 from dispatcher.domain.access import Scope
 from dispatcher.domain.campaign import UnsurePolicy
@@ -18,8 +18,8 @@ from dispatcher.domain.listing import PutAsideLine
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.report import UnsureView
 
-unsure = APIRouter(prefix="/unsure", tags=["unsure messages"], route_class=Guarded)
-quarantine = APIRouter(prefix="/quarantine", tags=["quarantine"], route_class=Guarded)
+unsure = APIRouter(prefix=f"{PREFIX}/unsure", tags=["unsure messages"], route_class=Guarded)
+quarantine = APIRouter(prefix=f"{PREFIX}/quarantine", tags=["quarantine"], route_class=Guarded)
 
 Id = Annotated[int, Strict(), Field(ge=1, le=LARGEST), WHOLE]
 Ids = Annotated[list[Id], Field(min_length=1, max_length=10_000)]

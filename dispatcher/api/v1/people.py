@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from dispatcher.api.creating import create_once
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import CampaignPath, Cursor, IdempotencyKey, Limit, Line, number_of
 from dispatcher.api.uploads import SUFFIXES, Bounded, PagedPeople, Upload, Uploads
 from dispatcher.api.v1.people_models import (
@@ -27,7 +27,7 @@ from dispatcher.domain.ids import CampaignId
 from dispatcher.engine.audience import AudienceFile, open_audience
 from dispatcher.orders import Orders
 
-router = APIRouter(prefix="/campaigns/{campaign_id}", tags=["people"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/campaigns/{{campaign_id}}", tags=["people"], route_class=Guarded)
 
 PhoneColumn = Annotated[
     Line | None,

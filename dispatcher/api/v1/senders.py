@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from dispatcher.api.creating import create_once
 from dispatcher.api.etags import must_match, sender_etag
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import IdempotencyKey, IfMatch, SenderPath
 from dispatcher.api.v1.sender_models import (
     SenderChange,
@@ -21,8 +21,8 @@ from dispatcher.domain.access import Scope
 from dispatcher.engine.senders import SenderView
 from dispatcher.orders import Orders
 
-router = APIRouter(prefix="/senders", tags=["senders"], route_class=Guarded)
-templates = APIRouter(prefix="/templates", tags=["senders"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/senders", tags=["senders"], route_class=Guarded)
+templates = APIRouter(prefix=f"{PREFIX}/templates", tags=["senders"], route_class=Guarded)
 
 
 @router.post("", status_code=201, response_model=SenderOut, **needs(Scope.SENDERS_ADMIN))

@@ -17,7 +17,7 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from dispatcher.api.guard import Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Guarded, House, needs
 from dispatcher.api.problems import Refusal
 from dispatcher.api.schemas import CampaignPath, Format
 from dispatcher.api.v1.campaign_models import CampaignDetail
@@ -27,7 +27,7 @@ from dispatcher.domain.campaign import MOVES
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.listing import MessageLine, RejectedLine
 
-router = APIRouter(prefix="/campaigns/{campaign_id}", tags=["campaigns"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/campaigns/{{campaign_id}}", tags=["campaigns"], route_class=Guarded)
 
 EXPORT_PAGE = 1_000
 LOOK_EVERY_S = 1.0

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import Field
 
-from dispatcher.api.guard import Caller, Guarded, House, needs
+from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import Cursor, Limit, Line, Model, example
 from dispatcher.api.v1.message_models import Number
 from dispatcher.domain.access import Scope
@@ -19,7 +19,7 @@ from dispatcher.domain.ids import PersonKey
 from dispatcher.domain.phone import BadPhone, Phone, parse_phone
 from dispatcher.domain.report import Suppressed
 
-router = APIRouter(prefix="/suppressions", tags=["suppressions"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/suppressions", tags=["suppressions"], route_class=Guarded)
 
 People = Annotated[
     list[Number],
