@@ -23,8 +23,11 @@ _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 Name = Annotated[
     str,
+    # why no \s: which characters are blank is not the same to everybody who reads the document.
     StringConstraints(
-        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f/\s]([^\x00-\x1f\x7f/]*[^\x00-\x1f\x7f/\s])?$"
+        min_length=1,
+        max_length=100,
+        pattern=r"^[^\x00-\x20\x7f/]([^\x00-\x1f\x7f/]*[^\x00-\x20\x7f/])?$",
     ),
 ]
 """What people call a sender or a key."""
