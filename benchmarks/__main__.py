@@ -24,11 +24,14 @@ from benchmarks import (
     growth,
     imports,
     intake,
+    killed,
     latency,
     limits,
     outage,
     pacing,
+    pages,
     tier,
+    upload,
 )
 
 BENCHMARKS = {
@@ -46,6 +49,9 @@ BENCHMARKS = {
     "fuzz": fuzz,
     "pacing": pacing,
     "outage": outage,
+    "upload": upload,
+    "killed": killed,
+    "pages": pages,
 }
 
 
