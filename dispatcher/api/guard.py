@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from dispatcher.api.problems import Problem, Refusal, denied
+from dispatcher.api.problems import MEDIA_TYPE, PROBLEM_REF, Refusal, denied
 from dispatcher.app import App
 from dispatcher.domain.access import ApiKey, Denied, Scope
 from dispatcher.engine.access import actor_of
@@ -60,7 +60,7 @@ def _refusals(scope: Scope, *, is_streamed: bool) -> dict[int | str, dict[str, A
         503: "Something that is needed is away; nothing was done.",
     }
     return {
-        status: {"description": text, "model": Problem, "content": {"application/problem+json": {}}}
+        status: {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": PROBLEM_REF}}}}
         for status, text in told.items()
     }
 
@@ -128,13 +128,12 @@ async def _whole(request: Request) -> Request:
 
 
 def too_large(most_bytes: int) -> Refusal:
-    """For a body beyond what is taken. What is left of it is not read, so the connection ends."""
+    """For a body beyond what is taken. What is left of it is thrown away as it comes, so that the caller reads the answer."""
     return Refusal(
         413,
         "too_large",
         "The body is too large",
         f"the body is larger than {most_bytes:,} bytes; nothing was done",
-        headers={"Connection": "close"},
     )
 
 

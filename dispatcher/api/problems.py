@@ -34,6 +34,8 @@ from dispatcher.domain.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+PROBLEM_REF = "#/components/schemas/Problem"
+"""Where the OpenAPI document has it; `v1/api.py` puts it there."""
 AGAIN_S = 5
 """When to come again where something that is needed is away."""
 

@@ -72,7 +72,7 @@ class Uploads:
                 "busy",
                 "Too many streams at once",
                 f"{AT_ONCE} streams are being taken already; nothing was done",
-                headers={"Retry-After": "5", "Connection": "close"},
+                headers={"Retry-After": "5"},
             )
         self._free -= 1
         folder = Path(tempfile.mkdtemp(prefix="dispatcher-upload-", dir=self._folder))

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from dispatcher.api.guard import PREFIX, SECURITY
-from dispatcher.api.problems import handle_all
+from dispatcher.api.problems import Problem, handle_all
 from dispatcher.api.uploads import Uploads
 from dispatcher.api.v1 import campaigns, keys, messages, operations, people, senders, streams, suppressions
 from dispatcher.app import App
@@ -57,8 +57,9 @@ def make_api(house: App) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         document = make_document()
-        schemes = document.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes[SECURITY] = {
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        components.setdefault("securitySchemes", {})[SECURITY] = {
             "type": "http",
             "scheme": "bearer",
             "description": "A key, as `dispatch keys create` writes it. Each operation names the scope that it needs.",
