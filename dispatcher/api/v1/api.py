@@ -19,7 +19,7 @@ why something waits. Errors are problem details (RFC 9457). Lists are read page 
 the next one, and null at the end. Calls that create something carry an `Idempotency-Key`. See docs/api.md.
 """
 
-_ROUTERS = (
+ROUTERS = (
     campaigns.router,
     people.router,
     messages.of_campaigns,
@@ -33,6 +33,7 @@ _ROUTERS = (
     keys.keys,
     keys.audit,
 )
+"""All operations, in the order of the document."""
 
 
 def make_api(house: App) -> FastAPI:
@@ -49,9 +50,9 @@ def make_api(house: App) -> FastAPI:
     api.state.house = house
     api.state.uploads = Uploads(house.settings)
     api.state.followers = streams.Followers()
-    for router in _ROUTERS:
+    for router in ROUTERS:
         api.include_router(router)
-    api.state.routes = [route for router in _ROUTERS for route in router.routes]
+    api.state.routes = [route for router in ROUTERS for route in router.routes]
     handle_all(api)
     make_document = api.openapi
 
