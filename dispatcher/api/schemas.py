@@ -66,7 +66,7 @@ Limit = Annotated[int, Query(ge=1, le=1_000, description="How many, at most.", e
 Cursor = Annotated[
     str | None,
     Query(
-        pattern=r"^[0-9+.]{1,60}$",
+        pattern=r"^[\x21-\x7e]{1,200}$",
         description="`next` of the page before; without it, the first page.",
         examples=["345"],
     ),

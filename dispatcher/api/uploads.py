@@ -106,7 +106,17 @@ class Uploads:
                 if size_bytes > self._most_bytes:
                     raise too_large(self._most_bytes)
                 digest.update(piece)
-                file.write(piece)
+                try:
+                    file.write(piece)
+                except OSError as error:
+                    raise Refusal(
+                        503,
+                        "no_room",
+                        "There is no room for the stream",
+                        f"it cannot be kept until it is whole ({error.strerror}); nothing was done",
+                        hint="upload_dir says where streams wait",
+                        headers={"Retry-After": "60"},
+                    ) from error
 
 
 class Bounded:

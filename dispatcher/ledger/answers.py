@@ -17,7 +17,7 @@ from dispatcher.ledger.queries import load
 SQL = load("answers")
 
 PATIENCE = timedelta(seconds=10)
-"""How long a repetition waits for the call that is being carried out."""
+"""How long a call waits for another one: under the same name, or that adds to the same campaign."""
 
 
 class LedgerAnswers:
@@ -32,11 +32,11 @@ class LedgerAnswers:
         Raises Conflict where it is still being carried out, BadValue where something else was asked under this name.
         """
         try:
-            await self._wait_at_most(PATIENCE)
+            # why for the whole transaction: whatever else it waits for, the caller will not wait for ever.
+            await self._db.execute(SQL["wait_at_most"], str(int(PATIENCE.total_seconds() * 1000)))
             is_new = await self._db.fetchval(
                 SQL["begin"], call.key_id, call.idempotency_key, call.fingerprint
             )
-            await self._wait_at_most(timedelta())
         except asyncpg.LockNotAvailableError:
             raise Conflict(
                 f"the call with the Idempotency-Key {call.idempotency_key!r} is still being carried out",
@@ -65,6 +65,3 @@ class LedgerAnswers:
             dict(answer.headers),
             answer.body,
         )
-
-    async def _wait_at_most(self, span: timedelta) -> None:
-        await self._db.execute(SQL["wait_at_most"], str(int(span.total_seconds() * 1000)))

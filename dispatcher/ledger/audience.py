@@ -145,7 +145,8 @@ async def _lock(
     connection: Connection, campaign_id: CampaignId, columns: Sequence[str], *, adds: bool
 ) -> _Before:
     try:
-        row = await connection.fetchrow(SQL["lock_campaign"], campaign_id)
+        lock = SQL["await_campaign"] if adds else SQL["lock_campaign"]
+        row = await connection.fetchrow(lock, campaign_id)
     except asyncpg.LockNotAvailableError:
         raise Conflict(
             f"campaign {campaign_id} is being changed by somebody else; nothing was imported",

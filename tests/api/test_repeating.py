@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from datetime import timedelta
 
+import pytest
 from front_door import MAPPING, FrontDoor, ndjson, people
 
 from dispatcher.domain.access import Scope
@@ -102,3 +104,29 @@ async def test_a_creating_call_without_a_name_is_refused(door: FrontDoor) -> Non
     assert answer.status_code == 400
     assert "Idempotency-Key" in answer.text
     assert await campaigns(door) == 0
+
+
+async def test_pages_that_come_at_the_same_time_wait_for_each_other(door: FrontDoor) -> None:
+    campaign = await door.a_draft()
+    answers = await asyncio.gather(
+        *(
+            door.call("POST", f"/campaigns/{campaign}/people", json={"people": people(50, 40 * n)})
+            for n in range(6)
+        )
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    assert sorted(answer.json()["upload"] for answer in answers) == [1, 2, 3, 4, 5, 6]
+    assert len(await door.rows(campaign)) == 250
+    assert await door.world.app.campaigns.check() == []
+
+
+async def test_a_call_does_not_wait_for_ever_for_another_one(
+    door: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.ledger.answers.PATIENCE", timedelta(milliseconds=100))
+    campaign = await door.a_draft()
+    async with door.world.app.database.transaction() as connection:
+        await connection.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
+        refused = await door.call("POST", f"/campaigns/{campaign}/people", json={"people": people(1)})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:dispatcher:conflict")
+    assert "by somebody else" in refused.json()["detail"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.domain.access import Scope
-from dispatcher.domain.audit import ActorKind, AuditOutcome
+from dispatcher.domain.audit import ActorKind, AuditOutcome, Order
 from dispatcher.domain.campaign import CampaignKind, CampaignState, UnsurePolicy
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
@@ -80,3 +80,8 @@ def test_a_long_query_is_explained(file: str) -> None:
     """What fits into four lines explains itself by its name."""
     silent = [name for name, sql in load(file).items() if not sql.startswith("--") and sql.count("\n") > 5]
     assert silent == []
+
+
+def test_every_order_of_the_audit_log_is_written_by_some_book() -> None:
+    books = "\n".join(path.read_text(encoding="utf-8") for path in LEDGER.glob("*.py"))
+    assert [order.name for order in Order if f"Order.{order.name}" not in books] == []

@@ -47,5 +47,5 @@ CREATE INDEX answered_calls_old ON answered_calls (at);
 
 -- why: single messages leave a lane each, and whoever looks for lanes that are due shall not read those that are done.
 CREATE INDEX lanes_due ON lanes (next_at) WHERE next_at IS NOT NULL;
--- why: rejected rows are few, and these lists are read from the newest campaign on.
+-- why: lists begin with the newest campaign, and single messages, which they leave out, may be very many.
 CREATE INDEX campaigns_of_audiences ON campaigns (id) WHERE kind = 'audience';

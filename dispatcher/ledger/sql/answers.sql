@@ -8,7 +8,7 @@ ON CONFLICT DO NOTHING
 RETURNING true
 
 -- name: wait_at_most
--- In milliseconds, for the locks of this transaction; 0 waits for ever.
+-- In milliseconds, for the locks of this transaction.
 SELECT set_config('lock_timeout', $1, true)
 
 -- name: find

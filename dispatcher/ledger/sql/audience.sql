@@ -7,6 +7,13 @@ FROM campaigns
 WHERE id = $1
 FOR NO KEY UPDATE NOWAIT
 
+-- name: await_campaign
+-- The same for whoever adds to a draft: several pages may come at once, and each waits for those before it.
+SELECT state, audience, audience + rejected > 0 AS is_filled, columns
+FROM campaigns
+WHERE id = $1
+FOR NO KEY UPDATE
+
 -- name: before
 -- What earlier uploads have brought; the last message by the primary key, from its end.
 SELECT count(*)::int AS uploads, coalesce(max(lines_before + lines), 0)::int AS lines,
