@@ -22,8 +22,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The size."""
     parser.add_argument("--people", type=int, default=1_000_000)
     parser.add_argument("--rate", default="300/s", help="of the sender, so that two cores have room for both")
-    parser.add_argument("--questions", type=int, default=300, help="of each kind")
-    parser.add_argument("--per-s", type=float, default=50.0, help="questions a second, altogether")
+    parser.add_argument("--questions", type=int, default=150, help="of each kind")
+    parser.add_argument("--per-s", type=float, default=20.0, help="questions a second, altogether")
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:

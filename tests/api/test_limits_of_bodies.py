@@ -72,21 +72,18 @@ async def test_what_is_no_stream_of_people_is_said(door: FrontDoor) -> None:
     assert await door.rows(campaign) == []
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_what_is_no_json_or_not_what_was_asked_for_is_400(door: FrontDoor) -> None:
+    campaign = await door.a_draft()
+    headers = {"Content-Type": "application/json"}
+    for body in (
         b"{",
         b"[" * 100_000,
         b'{"people": [NaN]}' + b"\xff",
         json.dumps({"people": ["\ud800"], "more": "\x00"}).encode(),
         b"null",
-    ],
-)
-async def test_what_is_no_json_or_not_what_was_asked_for_is_400(door: FrontDoor, body: bytes) -> None:
-    campaign = await door.a_draft()
-    headers = {"Content-Type": "application/json"}
-    refused = await door.call("POST", f"/campaigns/{campaign}/people", content=body, headers=headers)
-    assert refused.status_code == 400, refused.text
+    ):
+        refused = await door.call("POST", f"/campaigns/{campaign}/people", content=body, headers=headers)
+        assert refused.status_code == 400, refused.text
 
 
 async def test_texts_that_no_database_holds_become_rejected_rows(door: FrontDoor) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from front_door import FrontDoor, people
 
 from dispatcher.domain.access import Denial, Scope
@@ -130,10 +129,10 @@ async def test_each_order_is_in_the_log_with_the_key_that_gave_it(door: FrontDoo
     assert entries[1]["after"]["people"] == 2
 
 
-@pytest.mark.parametrize("header", ["Bearer", "Basic dGVzdA==", "Bearer dk_", "dk_aaaaaaaaaaaa_x"])
-async def test_what_is_no_key_is_no_key(door: FrontDoor, header: str) -> None:
-    answer = await door.client.get("/v1/campaigns", headers={"Authorization": header})
-    assert answer.status_code == 401
+async def test_what_is_no_key_is_no_key(door: FrontDoor) -> None:
+    for header in ("Bearer", "Basic dGVzdA==", "Bearer dk_", "dk_aaaaaaaaaaaa_x"):
+        answer = await door.client.get("/v1/campaigns", headers={"Authorization": header})
+        assert answer.status_code == 401, header
 
 
 async def test_an_address_tells_all_methods_that_it_takes(door: FrontDoor) -> None:
