@@ -97,7 +97,9 @@ def _presented(request: Request) -> str | None:
 
 async def _whole(request: Request) -> Request:
     """The same request with its body read, so that a slow or endless one ends here. Raises Refusal."""
-    if int(request.headers.get("content-length", "0")) > BODY_MOST_BYTES:
+    if (
+        int(request.headers.get("content-length", "0")) > BODY_MOST_BYTES
+    ):  # a number, as the server has proved
         raise too_large(BODY_MOST_BYTES)
     pieces: list[bytes] = []
     size_bytes = 0

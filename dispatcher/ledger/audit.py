@@ -55,6 +55,15 @@ def some(items: Sequence[Any], total: int | None = None) -> Mapping[str, Any]:
     return {"number": len(items) if total is None else total, "first": list(items[:SHOWN])}
 
 
+def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """`before` and `after` of a change: the fields that are not the same, of two tellings with the same names."""
+    changed = [field for field in was if was[field] != now[field]]
+    return {
+        "before": {field: was[field] for field in changed},
+        "after": {field: now[field] for field in changed},
+    }
+
+
 class LedgerAudit:
     """The port `AuditBook` on PostgreSQL."""
 

@@ -29,7 +29,7 @@ from dispatcher.domain.report import (
     Waiting,
 )
 from dispatcher.domain.turn import DueLane
-from dispatcher.ledger.audit import note
+from dispatcher.ledger.audit import differences, note
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, campaign_of, lane_hold_of, receipt_of, sender_of
@@ -141,14 +141,8 @@ class LedgerCampaigns:
                 after.unsure_policy,
                 dict(after.metadata),
             )
-            was, now = _ordered(before), _ordered(after)
-            await note(
-                connection,
-                Order.CAMPAIGN_CHANGED,
-                _subject(campaign_id),
-                before={field: value for field, value in was.items() if now[field] != value},
-                after={field: value for field, value in now.items() if was[field] != value},
-            )
+            changed = differences(_ordered(before), _ordered(after))
+            await note(connection, Order.CAMPAIGN_CHANGED, _subject(campaign_id), **changed)
             rows = []
             if after.state is not CampaignState.DRAFT:
                 rows = await connection.fetch(SQL["poke_lanes"], campaign_id)

@@ -20,7 +20,7 @@ from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template, parse_template
 from dispatcher.domain.turn import DueLane
-from dispatcher.ledger.audit import note, some
+from dispatcher.ledger.audit import differences, note, some
 from dispatcher.ledger.database import Connection, Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import hold_of, sender_of
@@ -69,14 +69,8 @@ class LedgerSenders:
             after = replace(before, **changes)
             row = await connection.fetchrow(SQL["change_sender"], after.id, *_changeable(after))
             assert row is not None
-            was, now = _told(before), _told(after)
-            await note(
-                connection,
-                Order.SENDER_CHANGED,
-                _subject(after),
-                before={field: value for field, value in was.items() if now[field] != value},
-                after={field: value for field, value in now.items() if was[field] != value},
-            )
+            changed = differences(_told(before), _told(after))
+            await note(connection, Order.SENDER_CHANGED, _subject(after), **changed)
             return sender_of(row), await _poke(connection, [after.id])
 
     async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
