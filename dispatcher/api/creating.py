@@ -31,7 +31,7 @@ async def create_once(
     *,
     body_digest: bytes | None = None,
 ) -> Response:
-    """Carry out a call, or give the answer that it was given before. Raises what `work` raises, Conflict and BadValue.
+    """Carry out a call, or give the answer that it was given before. Raises what `work` raises, Busy and BadValue.
 
     body_digest: SHA-256 of the body, where it was read as a stream.
     """

@@ -23,6 +23,7 @@ from starlette.routing import Match, Route
 from dispatcher.domain.access import Denial, Denied
 from dispatcher.domain.errors import (
     BadValue,
+    Busy,
     ChannelRefused,
     ChannelUnavailable,
     Conflict,
@@ -37,7 +38,7 @@ MEDIA_TYPE = "application/problem+json"
 PROBLEM_REF = "#/components/schemas/Problem"
 """Where the OpenAPI document has it; `v1/api.py` puts it there."""
 AGAIN_S = 5
-"""When to come again where something that is needed is away."""
+"""When to come again where something that is needed is away, or somebody else is at it."""
 
 
 class Problem(BaseModel):
@@ -71,6 +72,7 @@ _ERRORS: Sequence[tuple[type[DispatcherError], int, str, str]] = (
     (BadValue, 422, "bad_value", "What was asked cannot be"),
     (NotFound, 404, "not_found", "There is no such thing"),
     (Outdated, 412, "outdated", "It was changed meanwhile"),
+    (Busy, 409, "busy", "Somebody else is at it"),
     (Conflict, 409, "conflict", "Its state does not allow this"),
     (LedgerUnavailable, 503, "ledger_unavailable", "PostgreSQL is away"),
     (LimitsUnavailable, 503, "limits_unavailable", "Redis is away"),
@@ -166,7 +168,8 @@ async def _house_error(_request: Request, error: Exception) -> Response:
         hint=error.hint,
         problems=list(error.problems) if isinstance(error, BadValue) else [],
     )
-    return _answer(problem, {"Retry-After": str(AGAIN_S)} if status == 503 else None)
+    helps_to_wait = status == 503 or isinstance(error, Busy)
+    return _answer(problem, {"Retry-After": str(AGAIN_S)} if helps_to_wait else None)
 
 
 async def _invalid(_request: Request, error: Exception) -> Response:

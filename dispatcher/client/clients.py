@@ -212,8 +212,8 @@ def _lost(error: httpx.TransportError) -> DispatchError:
 
 def _is_worth_a_try(call: Call[Any], error: BaseException) -> bool:
     match error:
-        case Refused(status=429):
-            return True  # it was not let in, so nothing was done
+        case Refused(status=429) | Refused(kind="busy"):
+            return True  # it was not let in, or somebody else was at it: nothing was done
         case Refused(status=status):
             return call.is_repeatable and status in _PASSING
         case Unreachable():

@@ -10,7 +10,7 @@ from datetime import timedelta
 import asyncpg
 
 from dispatcher.domain.answer import KEPT, Call, KeptAnswer
-from dispatcher.domain.errors import BadValue, Conflict
+from dispatcher.domain.errors import BadValue, Busy
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 
@@ -29,7 +29,7 @@ class LedgerAnswers:
     async def begin(self, call: Call) -> KeptAnswer | None:
         """None: nobody has asked this before, and nobody else carries it out now. Otherwise what it was answered.
 
-        Raises Conflict where it is still being carried out, BadValue where something else was asked under this name.
+        Raises Busy where it is still being carried out, BadValue where something else was asked under this name.
         """
         try:
             # why for the whole transaction: whatever else it waits for, the caller will not wait for ever.
@@ -38,7 +38,7 @@ class LedgerAnswers:
                 SQL["begin"], call.key_id, call.idempotency_key, call.fingerprint
             )
         except asyncpg.LockNotAvailableError:
-            raise Conflict(
+            raise Busy(
                 f"the call with the Idempotency-Key {call.idempotency_key!r} is still being carried out",
                 hint="come again in some seconds; you will get its answer",
             ) from None

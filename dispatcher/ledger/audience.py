@@ -22,7 +22,7 @@ import asyncpg
 from dispatcher.domain.audience import Audience, Check, Rejected, RejectReason, Sieve
 from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import BadValue, Conflict, NotFound
+from dispatcher.domain.errors import BadValue, Busy, Conflict, NotFound
 from dispatcher.domain.ids import CampaignId
 from dispatcher.ledger.audit import note
 from dispatcher.ledger.batches import Batch, ahead, batches
@@ -148,7 +148,7 @@ async def _lock(
         lock = SQL["await_campaign"] if adds else SQL["lock_campaign"]
         row = await connection.fetchrow(lock, campaign_id)
     except asyncpg.LockNotAvailableError:
-        raise Conflict(
+        raise Busy(
             f"campaign {campaign_id} is being changed by somebody else; nothing was imported",
             hint="an import may be running already; try again when it has ended",
         ) from None

@@ -128,5 +128,6 @@ async def test_a_call_does_not_wait_for_ever_for_another_one(
     async with door.world.app.database.transaction() as connection:
         await connection.execute("SELECT FROM campaigns WHERE id = $1 FOR UPDATE", campaign)
         refused = await door.call("POST", f"/campaigns/{campaign}/people", json={"people": people(1)})
-    assert (refused.status_code, refused.json()["type"]) == (409, "urn:dispatcher:conflict")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:dispatcher:busy")
+    assert int(refused.headers["retry-after"]) > 0
     assert "by somebody else" in refused.json()["detail"]

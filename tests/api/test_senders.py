@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from front_door import FrontDoor
 from support.builders import a_phone
+from support.meta import TOKEN as SANDBOX_TOKEN
 
 TOKEN = "EAAG-the-token-of-the-new-number"
 
@@ -34,6 +35,17 @@ async def test_a_number_is_made_known_and_its_token_never_shown(door: FrontDoor)
     listed = await door.call("GET", "/senders")
     assert TOKEN not in listed.text + (await door.call("GET", "/audit")).text
     assert [each["name"] for each in listed.json()["items"]] == ["beach", "harbour"]
+
+
+async def test_workers_post_with_a_sealed_token(door: FrontDoor) -> None:
+    changed = await door.call(
+        "PATCH", "/senders/harbour", json={"token": SANDBOX_TOKEN}, headers={"If-Match": "*"}
+    )
+    assert changed.json()["token"] == "sealed"
+    campaign = await door.world.a_campaign(people=5)
+    async with door.world.workers():
+        counts = await door.world.becomes(campaign)
+    assert counts.accepted == 5
 
 
 async def test_a_sender_tells_what_it_may_and_what_it_has_used(door: FrontDoor) -> None:
@@ -119,5 +131,8 @@ async def test_what_is_in_quarantine_is_listed_replayed_and_discarded(door: Fron
     ids = [each["id"] for each in page["items"]]
     assert ids == sorted(ids, reverse=True)
     assert len((await door.get("/quarantine", params={"cursor": page["next"]}))["items"]) == 1
+    shown = await door.get(f"/quarantine/{ids[0]}")
+    assert (shown["content"], shown["bytes"], shown["reason"]) == ("x", 1, "unreadable")
+    assert (await door.call("GET", "/quarantine/999")).status_code == 404
     assert await door.post("/quarantine/replay", {"ids": ids[:1]}) == {"changed": 1}
     assert await door.post("/quarantine/discard", {"ids": [*ids, 999]}) == {"changed": 1}

@@ -26,7 +26,13 @@ async def operations(door: FrontDoor) -> list[Operation]:
 
 def address(path: str) -> str:
     """A path with something in its places."""
-    for name, value in (("campaign_id", "1"), ("message_id", "1"), ("key_id", "1"), ("name", "harbour")):
+    for name, value in (
+        ("campaign_id", "1"),
+        ("message_id", "1"),
+        ("key_id", "1"),
+        ("piece_id", "1"),
+        ("name", "harbour"),
+    ):
         path = path.replace(f"{{{name}}}", value)
     return path
 

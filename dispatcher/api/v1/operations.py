@@ -6,13 +6,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import Field, Strict
 
 from dispatcher.api.guard import PREFIX, Guarded, House, needs
 from dispatcher.api.schemas import LARGEST, WHOLE, Cursor, Limit, Model, example, number_of
 from dispatcher.domain.access import Scope
 from dispatcher.domain.campaign import UnsurePolicy
+from dispatcher.domain.errors import NotFound
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.listing import PutAsideLine
 from dispatcher.domain.message import MessageState
@@ -178,6 +179,14 @@ class PiecePage(Model):
     next: str | None
 
 
+class PieceDetail(PieceOut):
+    """One piece as it came."""
+
+    model_config = example(**_PIECE, content="not json")
+
+    content: Annotated[str, Field(description="What is no text is written as \\xNN.")]
+
+
 class PiecesIn(Model):
     """Which pieces are meant."""
 
@@ -193,6 +202,28 @@ async def list_quarantine(house: House, cursor: Cursor = None, limit: Limit = 10
     return PiecePage(
         items=[PieceOut.of(piece) for piece in page.items],
         next=str(page.next) if page.next is not None else None,
+    )
+
+
+@quarantine.get("/{piece_id}", **needs(Scope.READ))
+async def show_piece(
+    piece_id: Annotated[int, Path(ge=1, le=LARGEST, description="The piece's number.", examples=[7])],
+    house: House,
+) -> PieceDetail:
+    """One piece as it came, byte for byte where it is text."""
+    found = await house.inbox.quarantined_piece(piece_id)
+    if found is None:
+        raise NotFound(f"nothing with the number {piece_id} is put aside")
+    piece = found.piece
+    return PieceDetail(
+        id=found.id,
+        received_at=piece.received_at,
+        at=found.at,
+        reason=piece.reason,
+        detail=piece.detail,
+        retry_at=piece.retry_at,
+        bytes=len(piece.content),
+        content=piece.content.decode(errors="backslashreplace"),
     )
 
 
