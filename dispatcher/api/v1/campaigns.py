@@ -11,14 +11,13 @@ from dispatcher.api.etags import campaign_etag, must_match
 from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import CampaignPath, Cursor, IdempotencyKey, IfMatch, Limit, number_of
 from dispatcher.api.v1.campaign_models import (
-    CampaignChange,
     CampaignDetail,
-    CampaignIn,
     CampaignOut,
     CampaignPage,
     ExplanationOut,
     StoppedOut,
 )
+from dispatcher.api.v1.campaign_orders import CampaignChange, CampaignIn
 from dispatcher.app import App
 from dispatcher.domain.access import Scope
 from dispatcher.domain.campaign import CampaignState

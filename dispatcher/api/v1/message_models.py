@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from dispatcher.api.schemas import NO_OTHERS, Line, Model, Moment, Name, Value, example
-from dispatcher.api.v1.campaign_models import ExplanationOut, Metadata, Priority, Slot
+from dispatcher.api.v1.campaign_models import ExplanationOut
+from dispatcher.api.v1.campaign_orders import Metadata, Priority, Slot
 from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
 from dispatcher.domain.listing import MessageLine
 from dispatcher.domain.message import MessageState
