@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -71,7 +70,7 @@ class CountsOut(Model):
     @classmethod
     def of(cls, counts: Counts) -> CountsOut:
         """As the house has it."""
-        return cls(**asdict(counts))
+        return cls.model_validate(counts, from_attributes=True)
 
 
 class CampaignOut(Model):

@@ -94,7 +94,7 @@ class MessageOut(Model):
     @classmethod
     def of(cls, line: MessageLine) -> MessageOut:
         """As the house has it."""
-        return cls(**asdict(line))
+        return cls.model_validate(line, from_attributes=True)
 
 
 class MessagePage(Model):

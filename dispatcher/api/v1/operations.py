@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -167,7 +166,7 @@ class PieceOut(Model):
     @classmethod
     def of(cls, piece: PutAsideLine) -> PieceOut:
         """As the house has it."""
-        return cls(**asdict(piece))
+        return cls.model_validate(piece, from_attributes=True)
 
 
 class PiecePage(Model):

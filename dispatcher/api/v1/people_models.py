@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -75,7 +74,7 @@ class UploadLine(Model):
     @classmethod
     def of(cls, upload: Upload) -> UploadLine:
         """As the house has it."""
-        return cls(**asdict(upload))
+        return cls.model_validate(upload, from_attributes=True)
 
 
 class UploadList(Model):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
@@ -65,7 +64,7 @@ class SuppressedOut(Model):
     @classmethod
     def of(cls, person: Suppressed) -> SuppressedOut:
         """As the house has it."""
-        return cls(**asdict(person))
+        return cls.model_validate(person, from_attributes=True)
 
 
 class SuppressedPage(Model):
