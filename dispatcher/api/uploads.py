@@ -12,7 +12,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ AT_ONCE = 4
 """Streams that one process takes at a time: each holds a connection to the ledger while it is imported."""
 SILENT_AT_MOST_S = 60.0
 """A stream of which nothing comes for so long is given up."""
+WITHIN_S = 3_600.0
+"""And one that takes longer than this, however it comes: it keeps one of few places."""
 WRITE_BYTES = 2**20
 """What is gathered before it is written."""
 SUFFIXES = {"text/csv": ".csv", "application/x-ndjson": ".ndjson", "application/ndjson": ".ndjson"}
@@ -75,13 +77,31 @@ class Uploads:
                 headers={"Retry-After": "5"},
             )
         self._free -= 1
-        folder = Path(tempfile.mkdtemp(prefix="dispatcher-upload-", dir=self._folder))
+        folder: Path | None = None
         try:
-            path = folder / f"people{suffix}"
-            yield Upload(path, await self._write(request, path))
+            with _room():
+                folder = Path(tempfile.mkdtemp(prefix="dispatcher-upload-", dir=self._folder))
+                path = folder / f"people{suffix}"
+                digest = await self._written(request, path)
+            yield Upload(path, digest)
         finally:
             self._free += 1
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            if folder is not None:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _written(self, request: Request, path: Path) -> bytes:
+        """Write the stream as it comes. Returns its digest. Raises Refusal where it is too large or too slow."""
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                return await self._write(request, path)
+        except TimeoutError:
+            raise Refusal(
+                408,
+                "too_slow",
+                "The stream came too slowly",
+                f"nothing came for {SILENT_AT_MOST_S:g} s, or it took more than {WITHIN_S:g} s; nothing was done",
+                headers={"Connection": "close"},
+            ) from None
 
     async def _write(self, request: Request, path: Path) -> bytes:
         digest = hashlib.sha256()
@@ -89,34 +109,31 @@ class Uploads:
         with path.open("wb", buffering=WRITE_BYTES) as file:
             stream = aiter(request.stream())
             while True:
-                try:
-                    async with asyncio.timeout(SILENT_AT_MOST_S):
-                        piece = await anext(stream, None)
-                except TimeoutError:
-                    raise Refusal(
-                        408,
-                        "too_slow",
-                        "The stream came too slowly",
-                        f"nothing came for {SILENT_AT_MOST_S:g} s; nothing was done",
-                        headers={"Connection": "close"},
-                    ) from None
+                async with asyncio.timeout(SILENT_AT_MOST_S):
+                    piece = await anext(stream, None)
                 if piece is None:
                     return digest.digest()
                 size_bytes += len(piece)
                 if size_bytes > self._most_bytes:
                     raise too_large(self._most_bytes)
                 digest.update(piece)
-                try:
-                    file.write(piece)
-                except OSError as error:
-                    raise Refusal(
-                        503,
-                        "no_room",
-                        "There is no room for the stream",
-                        f"it cannot be kept until it is whole ({error.strerror}); nothing was done",
-                        hint="upload_dir says where streams wait",
-                        headers={"Retry-After": "60"},
-                    ) from error
+                file.write(piece)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Say that there is no room, for whatever the operating system says of the file."""
+    try:
+        yield
+    except OSError as error:
+        raise Refusal(
+            503,
+            "no_room",
+            "There is no room for the stream",
+            f"it cannot be kept until it is whole ({error.strerror}); nothing was done",
+            hint="upload_dir says where streams wait",
+            headers={"Retry-After": "60"},
+        ) from error
 
 
 class Bounded:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -93,3 +95,30 @@ async def test_texts_that_no_database_holds_become_rejected_rows(door: FrontDoor
     answer = await door.call("POST", f"/campaigns/{campaign}/people", content=body, headers=headers)
     assert answer.status_code == 201, answer.text
     assert answer.json()["rejected"] == {"bad_value": 2}
+
+
+@pytest.mark.settings(upload_dir="/nowhere/at/all")
+async def test_where_streams_cannot_wait_is_said_and_no_place_is_lost(door: FrontDoor) -> None:
+    campaign = await door.a_draft()
+    for _ in range(6):  # more than there are places
+        refused = await door.stream(campaign, ndjson(people(3)))
+        assert (refused.status_code, refused.json()["type"]) == (503, "urn:dispatcher:no_room")
+
+
+async def test_a_stream_that_falls_silent_is_given_up_and_leaves_nothing(
+    door: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.api.uploads.SILENT_AT_MOST_S", 0.2)
+    campaign = await door.a_draft()
+    at = urlsplit(door.url)
+    head = (
+        f"POST /v1/campaigns/{campaign}/people/stream HTTP/1.1\r\nhost: {at.netloc}\r\ncontent-length: 1000\r\n"
+        f"authorization: Bearer {door.key}\r\nidempotency-key: silent\r\ncontent-type: application/x-ndjson\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(at.hostname, at.port)
+    writer.write(head.encode() + ndjson(people(3)))
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"urn:dispatcher:too_slow" in answer
+    assert await door.rows(campaign) == []
