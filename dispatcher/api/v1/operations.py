@@ -204,7 +204,7 @@ async def list_quarantine(house: House, cursor: Cursor = None, limit: Limit = 10
     )
 
 
-@quarantine.get("/{piece_id}", **needs(Scope.READ))
+@quarantine.get("/{piece_id:int}", **needs(Scope.READ))
 async def show_piece(
     piece_id: Annotated[int, Path(ge=1, le=LARGEST, description="The piece's number.", examples=[7])],
     house: House,
