@@ -20,16 +20,20 @@ from benchmarks import (
     chaos,
     days,
     dispatch,
+    fuzz,
     growth,
     imports,
     intake,
+    killed,
     latency,
     limits,
     order,
     outage,
     pacing,
+    pages,
     replies,
     tier,
+    upload,
 )
 
 BENCHMARKS = {
@@ -44,10 +48,14 @@ BENCHMARKS = {
     "tier": tier,
     "days": days,
     "limits": limits,
+    "fuzz": fuzz,
     "pacing": pacing,
     "order": order,
     "outage": outage,
     "replies": replies,
+    "upload": upload,
+    "killed": killed,
+    "pages": pages,
 }
 
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -31,6 +31,7 @@ from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.opting import OptWords
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
+from dispatcher.engine.access import Access
 from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
@@ -48,11 +49,14 @@ from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.ledger.audience import ImportReport, Progress, fill
+from dispatcher.ledger.audit import LedgerAudit
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.conversations import LedgerConversations
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
 from dispatcher.ledger.inbox import LedgerInbox
+from dispatcher.ledger.keys import LedgerKeys
+from dispatcher.ledger.listings import LedgerListings
 from dispatcher.ledger.memory import LedgerMemory
 from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.reply_ends import LedgerReplyEnds
@@ -61,12 +65,15 @@ from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
+from dispatcher.limits.key_rates import RedisKeyRates
 from dispatcher.limits.limits import RedisLimits
+from dispatcher.orders import Orders, altogether
 from dispatcher.queues.reply_wakes import ArqReplyJobs
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
-from dispatcher.settings import Settings, secret
+from dispatcher.settings import Settings
 from dispatcher.telemetry import Events
+from dispatcher.vault import Vault
 
 REPLY_CONNECTIONS = 256
 """Connections to Meta that a process keeps for replies; some hundreds a second at usual latencies need fewer."""
@@ -96,6 +103,9 @@ class App:
     reply_jobs: ArqReplyJobs
     reply_lane: ReplyLane
     unsure_replies: UnsureReplies
+    listings: LedgerListings
+    access: Access
+    vault: Vault
     lane_tools: LaneTools
     """What turns need; its `stopping` is set when this process is asked to end."""
 
@@ -135,6 +145,10 @@ class App:
             await self.campaigns.discard(campaign.id)
             raise
         return campaign, report
+
+    def altogether(self) -> AbstractAsyncContextManager[Orders]:
+        """Orders that are carried out at the end of the block, or not at all."""
+        return altogether(self.database, self.jobs, self.lane_tools.clock)
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
@@ -210,11 +224,13 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         )
         if migrate:
             await database.migrate()
+        vault = Vault(settings)
         channels = (
-            CloudChannel(transport, secret, **_graph(settings)),
-            CloudChannel(reply_transport, secret, **_graph(settings)),
+            CloudChannel(transport, vault.read, **_graph(settings)),
+            CloudChannel(reply_transport, vault.read, **_graph(settings)),
         )
-        yield await _wire(settings, database, redis, limits_redis, channels, management_client)
+        management = GraphManagement(management_client, vault.read, **_graph(settings))
+        yield await _wire(settings, database, redis, limits_redis, channels, management, vault)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -263,7 +279,8 @@ async def _wire(
     redis: ArqRedis,
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
-    management_client: httpx.AsyncClient,
+    management: GraphManagement,
+    vault: Vault,
 ) -> App:
     channel, reply_channel = channels
     clock, events, policy = SystemClock(), Events(), policy_of(settings)
@@ -276,16 +293,10 @@ async def _wire(
         LedgerSenders(database),
     )
     day = timedelta(seconds=settings.day_s + settings.reach_margin_s)
-    limits = RedisLimits(
-        limits_redis,
-        namespace=instance,
-        day=day,
-        timeout=timedelta(seconds=settings.limits_timeout_s),
-        clock=clock,
-    )
+    timeout = timedelta(seconds=settings.limits_timeout_s)
+    limits = RedisLimits(limits_redis, namespace=instance, day=day, timeout=timeout, clock=clock)
     jobs, witness = ArqJobs(redis, clock, namespace=instance), RedisWitness(redis, namespace=instance)
     campaigns = Campaigns(campaign_book, sender_book, jobs, clock)
-    management = GraphManagement(management_client, secret, **_graph(settings))
     lane_tools = LaneTools(
         turns=turns,
         memory=LedgerMemory(database),
@@ -368,6 +379,14 @@ async def _wire(
         unsure_replies=UnsureReplies(
             LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
+        listings=LedgerListings(database),
+        access=Access(
+            LedgerKeys(database),
+            RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),
+            LedgerAudit(database),
+            clock,
+        ),
+        vault=vault,
         fence=Fencing(fence, jobs, lane_tools),
         lane_tools=lane_tools,
     )

@@ -1,4 +1,4 @@
-"""The one ASGI application: webhooks, and whether the process is well.
+"""The one ASGI application: webhooks, the API, and whether the process is well.
 
 `make_app` puts it together over an open house; `serve.py` runs it. Webhooks take a short way of their own, everything else
 goes through Starlette's router.
@@ -12,7 +12,9 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatcher.api import webhooks
+from dispatcher.api.guard import PREFIX as API_PREFIX
 from dispatcher.api.health import Health
+from dispatcher.api.v1.api import make_api
 from dispatcher.api.webhooks import Webhooks
 from dispatcher.app import App
 from dispatcher.channel.signatures import Signatures
@@ -33,11 +35,14 @@ def make_app(app: App) -> ASGIApp:
         secret(verify_token) if verify_token is not None else None,
         memory_bytes=settings.webhook_memory_mb * 2**20,
     )
+    api = make_api(app)
     pages = Starlette(routes=Health(app, inbox).routes)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == webhooks.PATH:
             await endpoint(scope, receive, send)
+        elif scope["type"] == "http" and (scope["path"] + "/").startswith(API_PREFIX + "/"):
+            await api(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

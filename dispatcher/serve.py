@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import orjson
@@ -42,9 +43,10 @@ Say = Callable[[str], None]
 class _Server(uvicorn.Server):
     """A server that says where it is, and whose exit status is 0 when it was asked to end."""
 
-    def __init__(self, config: uvicorn.Config, say: Say) -> None:
+    def __init__(self, config: uvicorn.Config, say: Say, stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._say = say
+        self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
@@ -53,6 +55,11 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started and sockets:
             self._say(orjson.dumps({"url": _url_of(sockets[0]), "pid": os.getpid()}).decode())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Asked to stop: streams that would go on for ever end now."""
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -84,7 +91,7 @@ async def _serve(settings: Settings, listener: socket.socket, say: Say) -> None:
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         config = config_of(make_app(app), stop_grace_s=settings.stop_grace_s)
-        await _Server(config, say).serve(sockets=[listener])
+        await _Server(config, say, app.lane_tools.stopping).serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

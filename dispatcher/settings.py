@@ -137,6 +137,16 @@ class Settings(BaseSettings):
     """Payloads of buttons that opt a person out; with anything behind a sign, such as "STOP:autumn", too."""
     resume_payloads: list[str] = ["START", "OPT_IN", "SUBSCRIBE"]
     """Payloads of buttons that opt a person in again."""
+    seal_key: str | None = None
+    """Where the key is that senders' tokens are sealed with in the ledger, as `env:NAME` or `file:/path`."""
+    seal_keys_before: frozenset[str] = frozenset()
+    """Where earlier keys are, which still open what they have sealed; until `dispatch senders reseal`."""
+    upload_most_mb: int = Field(2_048, ge=1, le=1_048_576)
+    """Megabytes of people that one request of the API may bring, as they are sent; they wait in a file of `upload_dir`."""
+    upload_rows_most: int = Field(10_000_000, ge=1, le=1_000_000_000)
+    """Rows that one request of the API may bring."""
+    upload_dir: Path | None = None
+    """Where uploads wait until they are whole. Without it the place the operating system keeps for temporary files."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """What workers and the HTTP process write to standard error."""
 

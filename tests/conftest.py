@@ -145,8 +145,12 @@ async def world(
         monkeypatch.setenv(name, value)
     marked = request.node.get_closest_marker("settings")
     urls = {"database_url": database_url, "redis_url": redis_url, "graph_url": sandbox_url}
-    secrets = {"webhook_secrets": ["env:APP_SECRET"], "webhook_verify_token": "env:VERIFY_TOKEN"}
-    settings = Settings.load(**urls, **secrets, **(marked.kwargs if marked else {}))
+    secrets = {
+        "webhook_secrets": ["env:APP_SECRET"],
+        "webhook_verify_token": "env:VERIFY_TOKEN",
+        "seal_key": "env:SEAL_KEY",
+    }
+    settings = Settings.load(**urls | secrets | (marked.kwargs if marked else {}))
     async with open_app(settings, migrate=False) as app:
         yield World(app, meta, tmp_path)
         await app.redis.connection_pool.disconnect()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from importlib.metadata import version
 from typing import Any
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from dispatcher.domain.inbox import Backlog
 from dispatcher.ledger.inbox import LedgerInbox
 
 LOOK_WITHIN_S = 2.0
+_VERSION = version("whatsapp-dispatcher")
 
 
 class Health:
@@ -36,7 +38,7 @@ class Health:
 
     async def livez(self, _request: Request) -> Response:
         """200 as long as requests are answered at all."""
-        return JSONResponse({"ok": True})
+        return JSONResponse({"ok": True, "version": _VERSION})
 
     async def readyz(self, _request: Request) -> Response:
         """200, or 503 with the causes."""
@@ -45,7 +47,8 @@ class Health:
         now = self._app.lane_tools.clock.now()
         told = _told(inbox, now) if isinstance(inbox, Backlog) else None
         return JSONResponse(
-            {"ok": not causes, "causes": causes, "inbox": told}, status_code=503 if causes else 200
+            {"ok": not causes, "causes": causes, "inbox": told, "version": _VERSION},
+            status_code=503 if causes else 200,
         )
 
     async def _inbox_or_cause(self) -> Backlog | str:

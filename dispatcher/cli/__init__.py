@@ -15,11 +15,13 @@ import typer
 from typer.main import get_command
 
 from dispatcher.cli import (
+    audit,
     campaigns,
     conversations,
     demo,
     doctor,
     fence,
+    keys,
     messages,
     orders,
     quarantine,
@@ -79,6 +81,8 @@ root.add_typer(quarantine.family)
 root.add_typer(conversations.family)
 root.add_typer(suppressions.family)
 root.add_typer(fence.family)
+root.add_typer(keys.family)
+audit.register(root)
 services.register(root)
 doctor.register(root)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import pwd
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +19,9 @@ import uvloop
 
 from dispatcher.app import App, open_app
 from dispatcher.cli.output import Interrupted, Output
+from dispatcher.domain.audit import Actor, ActorKind
 from dispatcher.domain.errors import BadValue
+from dispatcher.ledger.audit import acting_as
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 
@@ -95,4 +99,13 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 async def _opened(settings: Settings, work: Callable[[App], Coroutine[Any, Any, T]]) -> T:
     async with open_app(settings) as app:
-        return await work(app)
+        with acting_as(_operator()):
+            return await work(app)
+
+
+def _operator() -> Actor:
+    """Who types, as the audit log names them."""
+    try:
+        return Actor(ActorKind.COMMAND, pwd.getpwuid(os.getuid()).pw_name)
+    except KeyError:  # a user without a name, as in many containers
+        return Actor(ActorKind.COMMAND, str(os.getuid()))

@@ -22,7 +22,7 @@ from dispatcher.app import App, open_app, policy_of, redis_version
 from dispatcher.channel.reachable import ask_head
 from dispatcher.cli.command import command, run_async
 from dispatcher.cli.output import ExitCode, Output
-from dispatcher.cli.senders import token_problem
+from dispatcher.cli.tokens import token_problem
 from dispatcher.domain.errors import BadValue, ChannelUnavailable, DispatcherError
 from dispatcher.domain.fence import moved_text
 from dispatcher.domain.gate import sender_hold
@@ -184,7 +184,7 @@ async def _house(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding("senders", Level.WARN, "there are none", "`dispatch senders add`")
         for sender in senders:
             hold = sender_hold(sender, policy_of(settings).stricter)
-            if problem := token_problem(sender):
+            if problem := token_problem(app.vault, sender):
                 yield Finding(
                     f"sender {sender.name}",
                     Level.WARN,

@@ -1,11 +1,10 @@
 """`dispatch senders …`: who we send from, how each stands, and what it may do.
 
-A token is named (an environment variable or a file), never given: arguments are visible to other users of a machine.
+Where a sender's token is, and how it is sealed, is said in `tokens.py`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +13,15 @@ from dispatcher.app import App, policy_of
 from dispatcher.cli.command import command, group
 from dispatcher.cli.output import Output, table
 from dispatcher.cli.shapes import clock_text, sender_shape, sender_view_shape
+from dispatcher.cli.tokens import (
+    SealTokenOption,
+    TokenEnvOption,
+    TokenFileOption,
+    mind_token,
+    register,
+    token_problem,
+    token_ref,
+)
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.gate import sender_hold
 from dispatcher.domain.hold import LIFTED_BY
@@ -25,7 +33,7 @@ from dispatcher.domain.reach import LimitScope, Tier
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 from dispatcher.engine.explain import describe
 from dispatcher.engine.senders import SenderView
-from dispatcher.settings import secret
+from dispatcher.vault import Vault
 
 family = group("senders", "The WhatsApp numbers we send from.")
 
@@ -53,15 +61,6 @@ WabaChange = Annotated[
 PortfolioOption = Annotated[
     str | None,
     typer.Option("--portfolio-id", metavar="ID", help="Meta's id of its business portfolio; '' for none."),
-]
-TokenEnvOption = Annotated[
-    str | None,
-    typer.Option(
-        "--token-env", metavar="VARIABLE", help="The environment variable that holds its access token."
-    ),
-]
-TokenFileOption = Annotated[
-    Path | None, typer.Option("--token-file", metavar="PATH", help="The file that holds its access token.")
 ]
 StatusOption = Annotated[
     SenderStatus, typer.Option("--status", case_sensitive=False, help="Meta's status of the number.")
@@ -110,6 +109,7 @@ async def add(
     portfolio_id: PortfolioOption = None,
     token_env: TokenEnvOption = None,
     token_file: TokenFileOption = None,
+    seal_token: SealTokenOption = False,
     status: StatusOption = SenderStatus.CONNECTED,
     lifecycle: LifecycleOption = Lifecycle.ONLINE,
     quality: QualityOption = Quality.UNRATED,
@@ -119,11 +119,11 @@ async def add(
     origin: Annotated[str, typer.Option("--origin", help="How the number came here.")] = "platform",
 ) -> None:
     """Make a number known. Its access token is read where you say, each time a process starts."""
-    token_ref = _token_ref(token_env, token_file)
-    if token_ref is None:
+    reference = token_ref(app.vault, token_env, token_file, seal=seal_token)
+    if reference is None:
         raise BadValue(
             "a sender needs to know where its access token is; nothing was added",
-            hint="add --token-env VARIABLE or --token-file PATH; the token itself is never an argument",
+            hint="add --token-env VARIABLE, --token-file PATH or --seal-token; the token itself is never an argument",
         )
     if not name.strip():
         raise BadValue("a sender needs a name; nothing was added")
@@ -142,7 +142,7 @@ async def add(
             limit_scope=limit_scope,
             rate=Rate.parse(rate),
             enabled=True,
-            token_ref=token_ref,
+            token_ref=reference,
             origin=origin,
         )
     )
@@ -150,7 +150,7 @@ async def add(
         sender_shape(added, policy_of(app.settings)),
         f"sender {added.name} was added; `dispatch templates sync --from {added.name}` reads its account's templates",
     )
-    _mind_token(out, added)
+    mind_token(out, app.vault, added)
 
 
 @command(family, "set")
@@ -163,6 +163,7 @@ async def change(
     portfolio_id: PortfolioOption = None,
     token_env: TokenEnvOption = None,
     token_file: TokenFileOption = None,
+    seal_token: SealTokenOption = False,
     status: StatusChange = None,
     lifecycle: LifecycleChange = None,
     quality: QualityChange = None,
@@ -187,7 +188,7 @@ async def change(
         "limit_scope": limit_scope,
         "rate": Rate.parse(rate) if rate is not None else None,
         "enabled": enabled,
-        "token_ref": _token_ref(token_env, token_file),
+        "token_ref": token_ref(app.vault, token_env, token_file, seal=seal_token),
     }
     changes = {field: value for field, value in given.items() if value is not None}
     if portfolio_id is not None:
@@ -205,7 +206,7 @@ async def change(
         f"sender {name}: {', '.join(done)}",
     )
     if "token_ref" in changes:
-        _mind_token(out, view.sender)
+        mind_token(out, app.vault, view.sender)
 
 
 @command(family, "list")
@@ -230,7 +231,7 @@ async def show(app: App, out: Output, name: NameArgument) -> None:
     """Everything about one sender: status, limits, what is used of them, holds, warnings."""
     policy = policy_of(app.settings)
     view = await app.senders.view(name)
-    warnings = _warnings(view.sender)
+    warnings = _warnings(view.sender, app.vault)
     holds = [
         (hold.reason, hold.detail, clock_text(hold.until), LIFTED_BY[hold.reason]) for hold in view.holds
     ]
@@ -257,7 +258,7 @@ def _facts(view: SenderView, policy: Policy) -> list[tuple[str, object]]:
         ("tier", _tier(sender)),
         ("rate", f"{sender.rate}" if now == sender.rate else f"{sender.rate}, slowed to {now}"),
         ("enabled", sender.enabled),
-        ("token", sender.token_ref),
+        ("token", sender.token_place),
         ("origin", sender.origin),
         ("may send", _may_send(view, policy)),
     ]
@@ -293,41 +294,13 @@ def _may_send(view: SenderView, policy: Policy) -> str:
     return "no: " + "; ".join(describe(hold) for hold in ([blocked] if blocked else view.holds))
 
 
-def _warnings(sender: Sender) -> list[str]:
+def _warnings(sender: Sender, vault: Vault) -> list[str]:
     warnings = [_WARNINGS[sender.status]] if sender.status in _WARNINGS else []
     if sender.quality is Quality.LOW and sender.status is SenderStatus.CONNECTED:
         warnings.append("its quality is low, so it sends slowly")
-    if problem := token_problem(sender):
+    if problem := token_problem(vault, sender):
         warnings.append(problem)
     return warnings
-
-
-def token_problem(sender: Sender) -> str | None:
-    """Why the sender's token cannot be read here and now; the text never contains it."""
-    try:
-        secret(sender.token_ref)
-    except BadValue as error:
-        return str(error)
-    return None
-
-
-def _mind_token(out: Output, sender: Sender) -> None:
-    if problem := token_problem(sender):
-        out.warn(f"{problem}; workers need it when they start")
-
-
-def _token_ref(variable: str | None, file: Path | None) -> str | None:
-    if variable is not None and file is not None:
-        raise BadValue("--token-env and --token-file exclude each other")
-    if variable is not None:
-        if not variable.isidentifier() or not variable.isascii():
-            # why not repeated: somebody may have typed the token itself.
-            raise BadValue(
-                "--token-env takes the name of an environment variable, not the token",
-                hint="letters, digits and underscores, such as SHOP_TOKEN",
-            )
-        return f"env:{variable}"
-    return f"file:{file.absolute()}" if file is not None else None
 
 
 def _meta_id(option: str, text: str) -> str:
@@ -341,3 +314,6 @@ def _e164(text: str) -> str:
     if isinstance(phone, BadPhone):
         raise BadValue(f"{text!r} is not usable as the sender's number: {phone.text}")
     return phone.e164
+
+
+register(family)

@@ -138,7 +138,7 @@ def sender_shape(sender: Sender, policy: Policy) -> Shape:
         "rate_per_s": sender.rate.per_s,
         "rate_now_per_s": limits_of(sender, policy).rate.per_s,
         "enabled": sender.enabled,
-        "token": sender.token_ref,
+        "token": sender.token_place,
         "origin": sender.origin,
         "may_send": hold is None,
         "blocked_by": hold_shape(hold),

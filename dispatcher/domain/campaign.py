@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,6 +27,15 @@ class CampaignState(StrEnum):
     """Nobody is pending or claimed any more."""
     CANCELLED = "cancelled"
     """Stopped for good; unsent people are cancelled."""
+
+
+class CampaignKind(StrEnum):
+    """What it was made for. Both are sent, limited and counted in the same way."""
+
+    AUDIENCE = "audience"
+    """Many people, gathered in uploads."""
+    SINGLE = "single"
+    """One message that was ordered by itself; lists of campaigns leave it out."""
 
 
 _S = CampaignState
@@ -75,6 +84,9 @@ class Campaign:
     finished_at: datetime | None
     paused_because: str = ""
     """Why a guard paused it; empty where an operator did."""
+    kind: CampaignKind = CampaignKind.AUDIENCE
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """Texts under names of the owner's own; we only keep them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +104,8 @@ class NewCampaign:
     deadline: datetime | None = None
     unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
     idempotency_key: str | None = None
+    kind: CampaignKind = CampaignKind.AUDIENCE
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ DispatcherError
 ├── BadValue            what somebody asked for cannot be; nothing was changed
 ├── NotFound            a name or an id that the ledger does not know
 ├── Conflict            it exists, but its state does not allow this
+│   ├── Outdated        it is not any more what the caller saw; look again
+│   └── Busy            somebody else is at it just now; come again
 ├── LimitsUnavailable   Redis did not answer, or its memory was lost; nothing was granted
 │   └── EpochLost       the pool must be rebuilt from the ledger before anything is granted
 ├── LedgerUnavailable   PostgreSQL did not answer
@@ -42,6 +44,14 @@ class NotFound(DispatcherError):
 
 class Conflict(DispatcherError):
     """The thing exists, but not in a state that allows what was asked."""
+
+
+class Outdated(Conflict):
+    """The thing was changed by somebody else since the caller looked at it."""
+
+
+class Busy(Conflict):
+    """Somebody else is changing the thing just now. Nothing was done, and coming again helps."""
 
 
 class LimitsUnavailable(DispatcherError):

@@ -131,7 +131,7 @@ class Sender:
     rate: Rate
     enabled: bool
     token_ref: str
-    """Where the access token is read from: `env:NAME` or `file:/path`. Never the token itself."""
+    """Where the access token is read from: `env:NAME`, `file:/path`, or `sealed:` and the encrypted token."""
     origin: str
     """How the number came here, for example "platform"; bringing one's own number is to come."""
 
@@ -139,6 +139,11 @@ class Sender:
     def pool(self) -> PoolKey:
         """The quota pool: all senders of a portfolio share one, so that either limit scope can be kept in it."""
         return PoolKey(f"p{self.portfolio_id}" if self.portfolio_id else f"s{self.id}")
+
+    @property
+    def token_place(self) -> str:
+        """`token_ref` as people are shown it: of a sealed token not even what it is sealed to."""
+        return "sealed" if self.token_ref.startswith("sealed:") else self.token_ref
 
     def blocked_by(self, stricter: frozenset[SenderStatus] = frozenset()) -> str | None:
         """The status that forbids sending, or None. `stricter`: statuses that the operator blocks in addition."""

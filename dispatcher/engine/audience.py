@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -31,26 +31,35 @@ _JSON_SUFFIXES = {".ndjson", ".jsonl", ".json"}
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def open_audience(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> AudienceFile:
+def open_audience(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> AudienceFile:
     """Open a file and read its header.
 
     encoding: announces anything but UTF-8 and UTF-16 with byte order mark, for instance "cp1252".
     delimiter: the character between two fields of a CSV file; None: comma, semicolon or tab, as the header has it.
+    columns: those of an NDJSON file, whatever its first line has; None: those of its first line.
     Raises BadValue.
     """
-    return AudienceFile(path, encoding, delimiter)
+    return AudienceFile(path, encoding, delimiter, columns)
 
 
 class AudienceFile:
     """The port `Audience` on a file. Close it, or use it in a `with` block."""
 
-    def __init__(self, path: Path, encoding: str | None, delimiter: str | None) -> None:
+    def __init__(
+        self, path: Path, encoding: str | None, delimiter: str | None, columns: Sequence[str] | None = None
+    ) -> None:
         self._lines = Lines(path, encoding)
         try:
             lines = iter(self._lines)
             start, head = _head(path.name, lines)
             if _JSON_SUFFIXES & set(path.suffixes) or head.lstrip().startswith(("{", "[")):
-                self.columns, self._rows = _open_ndjson(path.name, start, head, lines)
+                self.columns, self._rows = _open_ndjson(path.name, start, head, lines, columns)
             else:
                 self.columns, self._rows = _open_csv(path.name, start, head, lines, delimiter)
         except BaseException:
@@ -155,8 +164,10 @@ def _csv_rows(name: str, start: int, lines: Iterable[str], delimiter: str) -> It
 
 
 def _open_ndjson(
-    name: str, start: int, head: str, lines: Iterable[str]
+    name: str, start: int, head: str, lines: Iterable[str], columns: Sequence[str] | None
 ) -> tuple[Sequence[str], Iterator[Row]]:
+    if columns is not None:
+        return columns, _ndjson_rows(columns, start, chain([head], lines))
     first = _object(head)
     if not first:
         raise BadValue(
@@ -179,13 +190,20 @@ def _fields(columns: Sequence[str], line: str) -> Sequence[str] | Unreadable:
     found = _object(line)
     if found is None:
         return Unreadable("", RejectReason.NOT_AN_OBJECT, _NOT_STORABLE.sub("�", line.strip()))
+    # why asked: JSON can write what neither UTF-8 nor PostgreSQL can hold, but only in this way.
+    return fields_of(found, columns, has_escapes="\\u" in line)
+
+
+def fields_of(
+    found: Mapping[str, object], columns: Sequence[str], *, has_escapes: bool
+) -> Sequence[str] | Unreadable:
+    """The texts of one JSON object whose numbers were read as texts; what is not there is empty."""
     fields = []
     for column in columns:
         value = found.get(column)
         match value:
             case str():
-                # why here: JSON can write what neither UTF-8 nor PostgreSQL can hold.
-                if "\\u" in line and _NOT_STORABLE.search(value):
+                if has_escapes and _NOT_STORABLE.search(value):
                     return Unreadable(column, RejectReason.BAD_VALUE, _NOT_STORABLE.sub("�", value))
                 fields.append(value)
             case None:

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign, UnsurePolicy
+from dispatcher.domain.campaign import (
+    Campaign,
+    CampaignKind,
+    CampaignState,
+    Counts,
+    NewCampaign,
+    UnsurePolicy,
+)
 from dispatcher.domain.content import SlotMapping, check_mapping, complete_mapping
 from dispatcher.domain.errors import BadValue, Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
@@ -44,6 +51,8 @@ class Plan:
     deadline: datetime | None = None
     unsure_policy: UnsurePolicy = UnsurePolicy.GIVE_UP
     idempotency_key: str | None = None
+    kind: CampaignKind = CampaignKind.AUDIENCE
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +89,9 @@ class Campaigns:
         """
         if not plan.senders:
             raise BadValue("a campaign needs at least one sender")
-        if not 1 <= plan.weight <= 1000:
-            raise BadValue(f"a weight of {plan.weight} is not between 1 and 1000")
-        if plan.deadline is not None and plan.deadline <= self._clock.now():
-            raise BadValue(f"the deadline {plan.deadline:%Y-%m-%d %H:%M %Z} has passed")
+        _check_weight(plan.weight)
+        if plan.deadline is not None:
+            self._check_deadline(plan.deadline)
         senders = [await self._senders.named(name) for name in dict.fromkeys(plan.senders)]
         template = await self._template_of(plan, senders)
         mapping = complete_mapping(template, columns, plan.mapping)
@@ -94,6 +102,10 @@ class Campaigns:
                 problems=[str(problem) for problem in problems],
             )
         return senders, template, mapping
+
+    def _check_deadline(self, deadline: datetime) -> None:
+        if deadline <= self._clock.now():
+            raise BadValue(f"the deadline {deadline:%Y-%m-%d %H:%M %Z} has passed")
 
     async def _template_of(self, plan: Plan, senders: Sequence[Sender]) -> Template:
         found: Template | None = None
@@ -119,6 +131,22 @@ class Campaigns:
         assert found is not None
         return found
 
+    async def template_of(self, campaign: Campaign) -> tuple[Template, SlotMapping]:
+        """What its people are checked against. Raises NotFound where the account has not got it any more."""
+        for sender in await self._senders.all():
+            if sender.id in campaign.senders:
+                template = await self._senders.template(sender.waba_id, campaign.template, campaign.language)
+                if template is not None:
+                    return template, campaign.mapping
+        raise NotFound(
+            f"the accounts of campaign {campaign.id} have no template {campaign.template!r} in {campaign.language!r}",
+            hint="`dispatch templates sync` reads them anew",
+        )
+
+    async def find(self, campaign_id: CampaignId) -> Campaign:
+        """What was ordered. Raises NotFound."""
+        return await self._book.find(campaign_id)
+
     async def create(self, plan: Plan, columns: Collection[str]) -> tuple[Campaign, bool]:
         """Check a plan and store it as a draft. False: its idempotency key is known, and so is the campaign."""
         senders, _, mapping = await self.check_plan(plan, columns)
@@ -135,8 +163,26 @@ class Campaigns:
                 deadline=plan.deadline,
                 unsure_policy=plan.unsure_policy,
                 idempotency_key=plan.idempotency_key,
+                kind=plan.kind,
+                metadata=plan.metadata,
             )
         )
+
+    async def change(
+        self, campaign_id: CampaignId, changes: Mapping[str, Any], expected: Campaign | None = None
+    ) -> Campaign:
+        """Replace what may be edited: name, weight, priority, deadline, unsure policy, metadata. Raises NotFound.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now, Conflict for a campaign that is
+        over, BadValue.
+        """
+        if "weight" in changes:
+            _check_weight(changes["weight"])
+        if changes.get("deadline") is not None:
+            self._check_deadline(changes["deadline"])
+        campaign, lanes = await self._book.change(campaign_id, changes, expected)
+        await self._wake(lanes)
+        return campaign
 
     async def discard(self, campaign_id: CampaignId) -> None:
         """Forget a draft whose import failed."""
@@ -219,6 +265,11 @@ class Campaigns:
     async def check(self) -> Sequence[Fault]:
         """Prove the arithmetic of every campaign; empty when all is well."""
         return await self._book.check()
+
+
+def _check_weight(weight: int) -> None:
+    if not 1 <= weight <= 1000:
+        raise BadValue(f"a weight of {weight} is not between 1 and 1000")
 
 
 def waiting_for(

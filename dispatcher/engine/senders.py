@@ -6,7 +6,8 @@ If the limits cannot be reached nothing is granted anyway, and upkeep writes it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,10 @@ class Senders:
         await tell_all(self._book, self._limits, self._policy)
         return added
 
+    async def announce(self) -> None:
+        """Tell the limits how all senders stand; for whoever has added one by way of a transaction."""
+        await tell_all(self._book, self._limits, self._policy)
+
     async def all(self) -> Sequence[Sender]:
         """By name."""
         return await self._book.all()
@@ -74,12 +79,27 @@ class Senders:
         sender = await self._book.named(name)
         return SenderView(sender, await self._book.holds(sender), await self._usage(sender))
 
-    async def change(self, name: str, changes: Mapping[str, Any]) -> Sender:
-        """Replace fields of `Sender`; in force from the next sub-batch on."""
-        sender, lanes = await self._book.change(name, changes)
+    async def views(self) -> Sequence[SenderView]:
+        """All senders, by name; holds of their accounts' templates are left out."""
+        standing = await self._book.standing()
+        usages = await asyncio.gather(*(self._usage(sender) for sender, _ in standing))
+        return [
+            SenderView(sender, holds, usage) for (sender, holds), usage in zip(standing, usages, strict=True)
+        ]
+
+    async def change(self, name: str, changes: Mapping[str, Any], expected: Sender | None = None) -> Sender:
+        """Replace fields of `Sender`; in force from the next sub-batch on. Raises NotFound.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
+        """
+        sender, lanes = await self._book.change(name, changes, expected)
         await tell_all(self._book, self._limits, self._policy)
         await self._wake(lanes)
         return sender
+
+    async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
+        """Seal every sealed token anew; `renew` makes the new reference. Returns the senders' names. Raises BadValue."""
+        return await self._book.reseal(renew)
 
     async def lift_holds(self, name: str) -> Sender:
         """An operator says that what held the sender, its account or its templates is mended."""

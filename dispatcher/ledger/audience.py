@@ -1,11 +1,11 @@
 """Fills a campaign with an audience: the whole file, or nothing.
 
-Reading the file is left to an `Audience`, judging its rows to the `Sieve`; this module finds duplicates, applies the
-suppression list, counts, and is fast: while PostgreSQL takes one chunk, a thread reads and judges the next.
+Reading the file is left to an `Audience`, judging its rows to the `Sieve`, making them ready for the wire to `batches.py`;
+this module finds duplicates, applies the suppression list, counts, and is fast: while PostgreSQL takes one chunk, a thread
+reads and judges the next. A draft may be filled by several uploads, each of which is whole or not there at all.
 
-A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but ends at the first duplicate. So a bitmap
-parts the people who are certainly new, which is nearly everybody, from the doubtful few, about whom the unique index
-decides. The bitmap only ever errs towards doubt.
+A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but ends at the first duplicate. So people who are
+certainly new are copied, and the unique index decides about the doubtful few; about everybody, in a further upload.
 Invariant: one transaction; the campaign's counters are the numbers of rows written.
 """
 
@@ -13,19 +13,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TypeVar
 
 import asyncpg
 
-from dispatcher.domain.audience import Audience, Check, Person, Rejected, RejectReason, Sieve
+from dispatcher.domain.audience import Audience, Check, Rejected, RejectReason, Sieve
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import BadValue, Conflict, NotFound
+from dispatcher.domain.errors import BadValue, Busy, Conflict, NotFound
 from dispatcher.domain.ids import CampaignId
-from dispatcher.ledger.copying import array, escaped, once
-from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.audit import note
+from dispatcher.ledger.batches import Batch, ahead, batches
+from dispatcher.ledger.copying import array, once
+from dispatcher.ledger.database import Connection, Session
 from dispatcher.ledger.queries import load
 
 SQL = load("audience")
@@ -37,8 +39,6 @@ _MESSAGE_COLUMNS = ("campaign_id", "line", "person", "person_key", "params")
 _REJECTED_COLUMNS = ("campaign_id", "line", "column", "reason", "value")
 _STATEMENT_TIMEOUT_S = 600
 """For the statements that touch the whole audience at once."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,11 @@ class Progress:
 class ImportReport:
     """What came of a file: `rows == audience + sum(rejected.values())`."""
 
+    upload: int
+    """Its number among the campaign's uploads, from 1."""
     rows: int
     audience: int
-    """People of the campaign, the suppressed ones among them."""
+    """People it brought, the suppressed ones among them."""
     suppressed: int
     rejected: Mapping[RejectReason, int]
     seconds: float
@@ -69,7 +71,7 @@ class ImportReport:
 
 
 async def fill(
-    database: Database,
+    session: Session,
     campaign_id: CampaignId,
     audience: Audience,
     *,
@@ -79,15 +81,17 @@ async def fill(
     required: Sequence[str] | None = None,
     check: Check | None = None,
     progress: Callable[[Progress], None] | None = None,
+    adds: bool = False,
 ) -> ImportReport:
-    """Import a file into a draft without people; in the ledger, messages stand in the order of the file's chunks.
+    """Import a file into a draft; in the ledger, messages stand in the order of the file's chunks.
 
     phone_column: None finds it by name. columns: those the campaign carries, in its order.
     required, check: see `Sieve`. progress: called after each chunk, on the event loop.
+    adds: the draft may have people already, and the file may bring nobody new; otherwise neither is allowed.
     Raises BadValue when the file or an argument is at fault, or when nobody of the file could be reached;
-    Conflict when the campaign is no empty draft, or is being filled by somebody else; NotFound.
+    Conflict when the campaign is no such draft, or is being filled by somebody else; NotFound.
     After any of these, and after any other exception, the ledger is as it was before.
-    Cost: one round trip per chunk, three if duplicates may be in it; 16 MB.
+    Cost: one round trip per chunk, three if duplicates may be in it; 16 MB. Each row costs twice as much in a further upload.
     """
     clock = asyncio.get_running_loop().time
     started = clock()
@@ -99,11 +103,12 @@ async def fill(
         required=required,
         check=check,
     )
-    async with database.transaction() as connection:
-        await _lock(connection, campaign_id, columns)
-        tally = _Tally()
-        async with aclosing(_ahead(_batches(audience, sieve, campaign_id))) as batches:
-            async for batch in batches:
+    async with session.transaction() as connection:
+        before = await _lock(connection, campaign_id, columns, adds=adds)
+        tally = _Tally(before.lines)
+        chunks = batches(audience, sieve, campaign_id, lines_before=before.lines, is_filled=before.people > 0)
+        async with aclosing(ahead(chunks)) as coming:
+            async for batch in coming:
                 await _store(connection, campaign_id, batch, tally)
                 if progress is not None:
                     progress(
@@ -111,10 +116,11 @@ async def fill(
                             tally.rows, tally.rejected.total(), audience.position_bytes, audience.size_bytes
                         )
                     )
-        if not tally.people:
+        if not tally.people and not adds:
             raise tally.nobody_left()
-        suppressed = await _finish(connection, campaign_id, tally)
+        suppressed = await _finish(connection, campaign_id, before, tally)
     return ImportReport(
+        upload=before.uploads + 1,
         rows=tally.rows,
         audience=tally.people,
         suppressed=suppressed,
@@ -124,17 +130,31 @@ async def fill(
     )
 
 
-async def _lock(connection: Connection, campaign_id: CampaignId, columns: Sequence[str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What the campaign has from earlier uploads."""
+
+    uploads: int
+    lines: int
+    people: int
+    last_id: int
+    """Of its messages; those of this upload come after it."""
+
+
+async def _lock(
+    connection: Connection, campaign_id: CampaignId, columns: Sequence[str], *, adds: bool
+) -> _Before:
     try:
-        row = await connection.fetchrow(SQL["lock_campaign"], campaign_id)
+        lock = SQL["await_campaign"] if adds else SQL["lock_campaign"]
+        row = await connection.fetchrow(lock, campaign_id)
     except asyncpg.LockNotAvailableError:
-        raise Conflict(
+        raise Busy(
             f"campaign {campaign_id} is being changed by somebody else; nothing was imported",
             hint="an import may be running already; try again when it has ended",
         ) from None
     if row is None:
         raise NotFound(f"there is no campaign {campaign_id}; nothing was imported")
-    if row["state"] != CampaignState.DRAFT or row["is_filled"]:
+    if row["state"] != CampaignState.DRAFT or (row["is_filled"] and not adds):
         what = "has its people already" if row["is_filled"] else f"is {row['state']}, not a draft"
         raise Conflict(
             f"campaign {campaign_id} {what}; nothing was imported",
@@ -144,24 +164,17 @@ async def _lock(connection: Connection, campaign_id: CampaignId, columns: Sequen
         raise BadValue(
             f"campaign {campaign_id} carries the columns {row['columns']}, not {list(columns)}; nothing was imported"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """A chunk, judged, and made ready for the wire by the reading thread."""
-
-    new: bytes
-    """Lines of COPY: people who are in no earlier line."""
-    doubtful: Sequence[Person]
-    """People who may be."""
-    rejected: Sequence[Rejected]
+    before = await connection.fetchrow(SQL["before"], campaign_id)
+    assert before is not None
+    return _Before(before["uploads"], before["lines"], row["audience"], before["last_id"])
 
 
 class _Tally:
     """What has been written so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines_before: int) -> None:
         self.people = 0
+        self.last_line = lines_before
         self.rejected: Counter[RejectReason] = Counter()
         self._examples: dict[RejectReason, Rejected] = {}
 
@@ -189,7 +202,8 @@ class _Tally:
         )
 
 
-async def _store(connection: Connection, campaign_id: CampaignId, batch: _Batch, tally: _Tally) -> None:
+async def _store(connection: Connection, campaign_id: CampaignId, batch: Batch, tally: _Tally) -> None:
+    tally.last_line = batch.last_line
     if batch.new:
         status = await connection.copy_to_table(
             "messages", source=once(batch.new), columns=_MESSAGE_COLUMNS, format="text"
@@ -219,66 +233,33 @@ async def _store(connection: Connection, campaign_id: CampaignId, batch: _Batch,
         tally.reject(rejected)
 
 
-async def _finish(connection: Connection, campaign_id: CampaignId, tally: _Tally) -> int:
+async def _finish(connection: Connection, campaign_id: CampaignId, before: _Before, tally: _Tally) -> int:
     """Complete the duplicates, apply the suppression list, write the counters. Returns how many are suppressed."""
-    if tally.rows >= ANALYZE_FROM_ROWS:
-        await connection.execute(SQL["analyze"], timeout=_STATEMENT_TIMEOUT_S)
-    if RejectReason.DUPLICATE in tally.rejected:
-        await connection.execute(SQL["name_first_lines"], campaign_id, timeout=_STATEMENT_TIMEOUT_S)
-    if former := await connection.fetchval(
-        SQL["reject_former_numbers"], campaign_id, timeout=_STATEMENT_TIMEOUT_S
-    ):
+    number, slow = before.uploads + 1, {"timeout": _STATEMENT_TIMEOUT_S}
+    # why not for every page: what the statistics knew before is right enough until the campaign has doubled.
+    if tally.rows >= max(ANALYZE_FROM_ROWS, before.people):
+        await connection.execute(SQL["analyze"], **slow)
+    if former := await connection.fetchval(SQL["reject_former_numbers"], campaign_id, **slow):
         tally.people -= former
         tally.rejected[RejectReason.DUPLICATE] += former
-    suppressed = _count(await connection.execute(SQL["suppress"], campaign_id, timeout=_STATEMENT_TIMEOUT_S))
-    await connection.execute(SQL["finish"], campaign_id, tally.people, suppressed, tally.rejected.total())
+    suppressed = _count(await connection.execute(SQL["suppress"], campaign_id, before.last_id, **slow))
+    lines, rejected = tally.last_line - before.lines, tally.rejected.total()
+    counts = (tally.people, suppressed, rejected)
+    await connection.execute(SQL["add_upload"], campaign_id, number, before.lines, lines, *counts)
+    if RejectReason.DUPLICATE in tally.rejected:
+        await connection.execute(SQL["name_first_lines"], campaign_id, before.lines, number, **slow)
+    await connection.execute(SQL["finish"], campaign_id, *counts)
+    after = {
+        "upload": number,
+        "rows": tally.rows,
+        "people": tally.people,
+        "suppressed": suppressed,
+        "rejected": rejected,
+    }
+    await note(connection, Order.PEOPLE_ADDED, f"campaign {campaign_id}", after=after)
     return suppressed
 
 
 def _count(status: str) -> int:
     """From a command's tag, such as "INSERT 0 12"."""
     return int(status.rpartition(" ")[2])
-
-
-async def _ahead(items: Iterator[_T]) -> AsyncGenerator[_T, None]:
-    """The items of a blocking iterator, each made in a thread while the one before is used."""
-    loop = asyncio.get_running_loop()
-    coming = loop.run_in_executor(None, next, items, None)
-    try:
-        while (item := await asyncio.shield(coming)) is not None:
-            coming = loop.run_in_executor(None, next, items, None)
-            yield item
-    finally:
-        # why: whoever is left early closes the file next, and the thread may still be reading.
-        await asyncio.gather(coming, return_exceptions=True)
-
-
-def _batches(audience: Audience, sieve: Sieve, campaign_id: CampaignId) -> Iterator[_Batch]:
-    seen = _Seen()
-    for rows in audience.chunks():
-        people, rejected = sieve.sift(rows)
-        new: list[str] = []
-        doubtful = []
-        for person in people:
-            if seen.has(person.key):
-                doubtful.append(person)
-            else:
-                line, e164, key, values = person
-                new.append(f"{campaign_id}\t{line}\t{e164}\t{key}\t{escaped(array(values))}\n")
-        yield _Batch("".join(new).encode(), doubtful, rejected)
-
-
-class _Seen:
-    """Whether a key came before: False is certain, True is a matter of doubt (one in 135 after a million keys)."""
-
-    _BITS = 2**27
-
-    def __init__(self) -> None:
-        self._bytes = bytearray(self._BITS // 8)
-
-    def has(self, key: str) -> bool:
-        """Asks, and remembers the key."""
-        place, bit = divmod(hash(key) % self._BITS, 8)
-        byte = self._bytes[place]
-        self._bytes[place] = byte | 1 << bit
-        return bool(byte >> bit & 1)

@@ -7,11 +7,13 @@ Counts come from counters and cost nothing; `check` proves these equal to the ro
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts, NewCampaign
-from dispatcher.domain.errors import Conflict, NotFound
+from dispatcher.domain.errors import Conflict, NotFound, Outdated
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
@@ -25,7 +27,8 @@ from dispatcher.domain.report import (
     Waiting,
 )
 from dispatcher.domain.turn import DueLane
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.audit import differences, note
+from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, campaign_of, lane_hold_of, receipt_view_of, sender_of
 
@@ -40,8 +43,8 @@ EXPORT_CHUNK = 2_000
 class LedgerCampaigns:
     """The port `CampaignBook` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, session: Session) -> None:
+        self._db = session
 
     async def create(self, new: NewCampaign) -> tuple[Campaign, bool]:
         """Store a draft with a lane per sender; with a known idempotency key, find the one that exists."""
@@ -58,10 +61,16 @@ class LedgerCampaigns:
                 new.deadline,
                 new.unsure_policy,
                 new.idempotency_key,
+                new.kind,
+                dict(new.metadata),
             )
             if row is not None:
                 await connection.execute(SQL["add_lanes"], row["id"], new.senders)
-                return campaign_of(row, new.senders), True
+                campaign = campaign_of(row, new.senders)
+                await note(
+                    connection, Order.CAMPAIGN_CREATED, _subject(campaign.id), after=_ordered(campaign)
+                )
+                return campaign, True
         existing = await self._db.fetchval(SQL["by_key"], new.idempotency_key)
         return await self.find(CampaignId(existing)), False
 
@@ -69,9 +78,7 @@ class LedgerCampaigns:
         """Raises NotFound."""
         row = await self._db.fetchrow(SQL["find"], campaign_id)
         if row is None:
-            raise NotFound(
-                f"there is no campaign {campaign_id}", hint="`dispatch campaign list` shows those there are"
-            )
+            raise _unknown(campaign_id)
         return campaign_of(row["campaign"], row["sender_ids"])
 
     async def recent(self, limit: int) -> Sequence[Campaign]:
@@ -81,13 +88,23 @@ class LedgerCampaigns:
 
     async def delete_draft(self, campaign_id: CampaignId) -> None:
         """Forget a draft whose import failed; a campaign with people is never deleted."""
-        await self._db.execute(SQL["delete_draft"], campaign_id)
+        async with self._db.transaction() as connection:
+            if await connection.fetchval(SQL["delete_draft"], campaign_id) is not None:
+                await note(connection, Order.CAMPAIGN_DISCARDED, _subject(campaign_id))
 
     async def move(self, campaign_id: CampaignId, to: CampaignState, because: str = "") -> Sequence[DueLane]:
         """Bring a campaign into a state and poke its lanes; already being there changes nothing. Raises Conflict."""
         sources = [state for state, targets in MOVES.items() if to in targets]
         async with self._db.transaction() as connection:
-            if await connection.fetchval(SQL["move"], campaign_id, to, sources, because) is not None:
+            was = await connection.fetchval(SQL["move"], campaign_id, to, sources, because)
+            if was is not None:
+                await note(
+                    connection,
+                    Order.CAMPAIGN_MOVED,
+                    _subject(campaign_id),
+                    before={"state": was},
+                    after={"state": to},
+                )
                 rows = await connection.fetch(SQL["poke_lanes"], campaign_id)
                 return [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
         campaign = await self.find(campaign_id)
@@ -97,6 +114,37 @@ class LedgerCampaigns:
             f"campaign {campaign_id} is {campaign.state} and cannot become {to}; nothing was changed",
             hint="`dispatch campaign show` tells how it stands",
         )
+
+    async def change(
+        self, campaign_id: CampaignId, changes: Mapping[str, Any], expected: Campaign | None = None
+    ) -> tuple[Campaign, Sequence[DueLane]]:
+        """Replace what may be edited, and poke the lanes. Raises NotFound, Outdated; Conflict for one that is over."""
+        async with self._db.transaction() as connection:
+            row = await connection.fetchrow(SQL["lock"], campaign_id)
+            if row is None:
+                raise _unknown(campaign_id)
+            before = campaign_of(row["campaign"], row["sender_ids"])
+            if expected is not None and before != expected:
+                raise Outdated(f"campaign {campaign_id} was changed meanwhile; nothing was changed now")
+            if not MOVES[before.state]:
+                raise Conflict(f"campaign {campaign_id} is {before.state}; nothing was changed")
+            after = replace(before, **changes)
+            await connection.execute(
+                SQL["change"],
+                campaign_id,
+                after.name,
+                after.weight,
+                after.priority,
+                after.deadline,
+                after.unsure_policy,
+                dict(after.metadata),
+            )
+            changed = differences(_ordered(before), _ordered(after))
+            await note(connection, Order.CAMPAIGN_CHANGED, _subject(campaign_id), **changed)
+            rows = []
+            if after.state is not CampaignState.DRAFT:
+                rows = await connection.fetch(SQL["poke_lanes"], campaign_id)
+        return after, [DueLane(LaneId(row["id"]), row["generation"]) for row in rows]
 
     async def drop_pending(self, campaign_id: CampaignId, to: MessageState, reason: str) -> int:
         """Give up all unsent people of a campaign; `to` is CANCELLED or EXPIRED. Returns how many."""
@@ -113,7 +161,7 @@ class LedgerCampaigns:
         """From counters, in one statement."""
         row = await self._db.fetchrow(SQL["counts"], campaign_id)
         if row is None:
-            raise NotFound(f"there is no campaign {campaign_id}")
+            raise _unknown(campaign_id)
         return Counts(**row)
 
     async def lanes(self, campaign_id: CampaignId) -> Sequence[LaneView]:
@@ -230,3 +278,29 @@ class LedgerCampaigns:
         if silent := await self._db.fetchval(SQL["waits_without_reason"]):
             faults.append(Fault(None, f"{silent} messages wait without a reason"))
         return faults
+
+
+def _unknown(campaign_id: CampaignId) -> NotFound:
+    return NotFound(
+        f"there is no campaign {campaign_id}", hint="`dispatch campaign list` shows those there are"
+    )
+
+
+def _subject(campaign_id: CampaignId) -> str:
+    return f"campaign {campaign_id}"
+
+
+def _ordered(campaign: Campaign) -> Mapping[str, Any]:
+    """What the audit log tells of an order."""
+    return {
+        "name": campaign.name,
+        "template": campaign.template,
+        "language": campaign.language,
+        "senders": campaign.senders,
+        "mapping": campaign.mapping.to_json(),
+        "weight": campaign.weight,
+        "priority": campaign.priority,
+        "deadline": campaign.deadline,
+        "unsure_policy": campaign.unsure_policy,
+        "metadata": dict(campaign.metadata),
+    }

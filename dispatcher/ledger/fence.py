@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.errors import Conflict
 from dispatcher.domain.fence import Confirmed, Fence, Place, PlacePart
 from dispatcher.domain.ids import CampaignId, LaneId
 from dispatcher.domain.turn import DueLane
+from dispatcher.ledger.audit import note
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.queries import load
 
@@ -73,6 +75,8 @@ class LedgerFence:
                 unsure = int(await connection.fetchval(SQL["doubt_claims"]))
                 unsure += int(await connection.fetchval(SQL["doubt_replies"]))
             lanes = await connection.fetch(SQL["call_lanes"])
+            was, now = {"epoch": seen_epoch}, {"epoch": epoch, "paused": len(paused), "unsure": unsure}
+            await note(connection, Order.FENCE_CONFIRMED, "ledger", before=was, after=now)
         return Confirmed(
             epoch=epoch,
             paused=sorted(CampaignId(row["id"]) for row in paused),

@@ -16,8 +16,10 @@ from datetime import timedelta
 
 import asyncpg
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.errors import LedgerUnavailable
 from dispatcher.domain.inbox import Backlog, Body, PutAside, Quarantined
+from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.conversations import LedgerPeople
 from dispatcher.ledger.database import Database, Session, Transaction, reachable
 from dispatcher.ledger.memory import LedgerMemory
@@ -125,7 +127,11 @@ class LedgerInbox:
 
     async def replay(self, ids: Sequence[int] = (), *, reason: str | None = None) -> int:
         """Put back into the inbox what has one of these ids or this reason. Returns how many pieces."""
-        return int(await self._db.fetchval(SQL["replay"], ids, reason))
+        async with self._db.transaction() as connection:
+            replayed = int(await connection.fetchval(SQL["replay"], ids, reason))
+            what = {"pieces": some(ids, replayed), "reason": reason}
+            await note(connection, Order.QUARANTINE_REPLAYED, "quarantine", after=what)
+        return replayed
 
     async def retry_due(self) -> int:
         """Put back into the inbox what is to be looked at again now. Returns how many pieces."""
@@ -133,7 +139,12 @@ class LedgerInbox:
 
     async def discard(self, ids: Sequence[int]) -> int:
         """Forget pieces in quarantine for good. Returns how many there were."""
-        return int(await self._db.fetchval(SQL["discard"], ids))
+        async with self._db.transaction() as connection:
+            discarded = int(await connection.fetchval(SQL["discard"], ids))
+            await note(
+                connection, Order.QUARANTINE_DISCARDED, "quarantine", before={"pieces": some(ids, discarded)}
+            )
+        return discarded
 
 
 def _quarantined_of(row: asyncpg.Record) -> Quarantined:

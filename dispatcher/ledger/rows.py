@@ -8,15 +8,15 @@ from typing import Any
 
 import asyncpg
 
-from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
+from dispatcher.domain.campaign import Campaign, CampaignKind, CampaignState, UnsurePolicy
 from dispatcher.domain.content import SlotMapping
 from dispatcher.domain.fence import moved_text
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import CampaignId, SenderId
+from dispatcher.domain.ids import CampaignId, MessageId, SenderId
 from dispatcher.domain.rate import Rate
 from dispatcher.domain.reach import LimitScope, Tier
-from dispatcher.domain.receipt import Receipt, ReceiptState
-from dispatcher.domain.report import AttemptView, ReceiptView
+from dispatcher.domain.receipt import AttemptRef, Receipt, ReceiptState
+from dispatcher.domain.report import AttemptView, ReceiptView, UnsureView
 from dispatcher.domain.sender import Lifecycle, Quality, Sender, SenderStatus
 
 Row = Mapping[str, Any] | asyncpg.Record
@@ -63,6 +63,8 @@ def campaign_of(row: Row, senders: Sequence[int]) -> Campaign:
         started_at=row["started_at"],
         finished_at=row["finished_at"],
         paused_because=row["paused_because"],
+        kind=CampaignKind(row["kind"]),
+        metadata=row["metadata"],
     )
 
 
@@ -93,3 +95,24 @@ def lane_hold_of(row: Row) -> Hold | None:
     if row["hold_reason"] is None:
         return None
     return Hold(HoldReason(row["hold_reason"]), row["hold_until"], row["hold_detail"])
+
+
+def attempt_of(row: Row) -> AttemptRef:
+    """Which attempt a row tells of."""
+    return AttemptRef(CampaignId(row["campaign_id"]), MessageId(row["message_id"]), row["attempt"])
+
+
+def unsure_of(row: Row) -> UnsureView:
+    """An unsure message with its campaign and its sender."""
+    return UnsureView(
+        ref=attempt_of(row),
+        campaign=row["campaign"],
+        person=row["person"],
+        sender=row["sender"],
+        posted_at=row["posted_at"],
+        reason=row["reason"] or "",
+        code=row["code"],
+        detail=row["detail"] or "",
+        policy=UnsurePolicy(row["unsure_policy"]),
+        decides_at=row["decides_at"],
+    )

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.identity import Merge
 from dispatcher.domain.ids import CampaignId, PersonKey, PoolKey
 from dispatcher.domain.opting import HistoryEntry, SuppressionChange, Wish
 from dispatcher.domain.report import Suppressed
+from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Session, Transaction
 from dispatcher.ledger.identities import LedgerIdentities
 from dispatcher.ledger.queries import load
@@ -60,13 +62,21 @@ class LedgerSuppressions:
         async with self._db.transaction() as connection:
             within = LedgerSuppressions(Transaction(connection))
             new = await connection.fetch(SQL["put"], keys, shown, reason, source, until)
+            if until is None and new:
+                what = {"people": some([row["person"] for row in new]), "reason": reason, "source": source}
+                await note(connection, Order.PEOPLE_SUPPRESSED, "suppressions", after=what)
             swept = await within.sweep(keys)
         await self.call_emptied(swept)
         return len(new)
 
     async def remove(self, keys: Sequence[str], source: str) -> Sequence[PersonKey]:
         """Take people off the list, by key or user id. Returns those who were on it."""
-        rows = await self._db.fetch(SQL["remove"], await self.keys_of(keys), source)
+        known = await self.keys_of(keys)
+        async with self._db.transaction() as connection:
+            rows = await connection.fetch(SQL["remove"], known, source)
+            if rows:
+                was = {"people": some([row["person"] for row in rows])}
+                await note(connection, Order.PEOPLE_UNSUPPRESSED, "suppressions", before=was)
         return [row["person_key"] for row in rows]
 
     async def keys_of(self, ids: Sequence[str]) -> Sequence[PersonKey]:

@@ -7,17 +7,19 @@ both have it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
-from dispatcher.domain.campaign import UnsurePolicy
+from dispatcher.domain.audit import Order
 from dispatcher.domain.ids import CampaignId, MessageId
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import AttemptRef
 from dispatcher.domain.report import UnsureView
+from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
-from dispatcher.ledger.rows import Row
+from dispatcher.ledger.rows import attempt_of, unsure_of
 
 SQL = load("unsure")
 RECEIPTS = load("receipts")
@@ -34,28 +36,34 @@ class LedgerUnsure:
     ) -> tuple[int, Sequence[UnsureView]]:
         """How many there are, and the first of them. grace: after which policies decide."""
         rows = await self._db.fetch(SQL["list"], campaign_id, most, grace)
-        return int(await self._db.fetchval(SQL["count"], campaign_id)), [_view_of(row) for row in rows]
+        return int(await self._db.fetchval(SQL["count"], campaign_id)), [unsure_of(row) for row in rows]
 
     async def of_campaign(
         self, campaign_id: CampaignId, messages: Sequence[MessageId] | None, most: int
     ) -> Sequence[AttemptRef]:
         """The campaign's unsure messages, at most so many; only these of them, unless None."""
-        return [_ref(row) for row in await self._db.fetch(SQL["of_campaign"], campaign_id, messages, most)]
+        return [
+            attempt_of(row) for row in await self._db.fetch(SQL["of_campaign"], campaign_id, messages, most)
+        ]
 
     async def due(
         self, grace: timedelta, most: int, resends: int
     ) -> tuple[Sequence[AttemptRef], Sequence[AttemptRef]]:
         """Those that the campaigns' policies decide on now: to be given up, to be posted again."""
         rows = await self._db.fetch(SQL["due"], grace, most, resends)
-        return [_ref(row) for row in rows if not row["is_resent"]], [
-            _ref(row) for row in rows if row["is_resent"]
+        return [attempt_of(row) for row in rows if not row["is_resent"]], [
+            attempt_of(row) for row in rows if row["is_resent"]
         ]
 
     async def settle(self, refs: Sequence[AttemptRef], to: MessageState, reason: str) -> int:
         """End them as accepted or refused. Returns how many were still unsure."""
         async with self._db.transaction() as connection:
             await _lock_lanes(connection, refs)
-            return int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+            settled = int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+            await note(
+                connection, Order.UNSURE_SETTLED, _subject(refs), after={"state": to, **_named(refs, settled)}
+            )
+        return settled
 
     async def release(self, refs: Sequence[AttemptRef]) -> int:
         """Have them posted again; those of cancelled campaigns stay. Returns how many were still unsure."""
@@ -65,7 +73,17 @@ class LedgerUnsure:
             rows = await connection.fetch(SQL["release"], *_columns(refs))
             for row in rows:
                 await connection.execute(RECEIPTS["call_lanes"], row["campaign_id"], None)
-        return sum(row["released"] for row in rows)
+            released = int(sum(row["released"] for row in rows))
+            await note(connection, Order.UNSURE_RELEASED, _subject(refs), after=_named(refs, released))
+        return released
+
+
+def _subject(refs: Sequence[AttemptRef]) -> str:
+    return ", ".join(f"campaign {campaign_id}" for campaign_id in sorted({ref.campaign_id for ref in refs}))
+
+
+def _named(refs: Sequence[AttemptRef], number: int) -> Mapping[str, Any]:
+    return {"messages": some([ref.message_id for ref in refs], number)}
 
 
 async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> None:
@@ -74,22 +92,3 @@ async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> Non
 
 def _columns(refs: Sequence[AttemptRef]) -> tuple[Sequence[int], Sequence[int]]:
     return [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
-
-
-def _ref(row: Row) -> AttemptRef:
-    return AttemptRef(CampaignId(row["campaign_id"]), MessageId(row["message_id"]), row["attempt"])
-
-
-def _view_of(row: Row) -> UnsureView:
-    return UnsureView(
-        ref=_ref(row),
-        campaign=row["campaign"],
-        person=row["person"],
-        sender=row["sender"],
-        posted_at=row["posted_at"],
-        reason=row["reason"] or "",
-        code=row["code"],
-        detail=row["detail"] or "",
-        policy=UnsurePolicy(row["unsure_policy"]),
-        decides_at=row["decides_at"],
-    )

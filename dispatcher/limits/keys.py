@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from dispatcher.domain.access import KeyId
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.ids import PoolKey, SenderId, TurnId
 
@@ -23,6 +24,9 @@ TURN = timedelta(days=2)
 
 REBUILD = timedelta(hours=1)
 """Lifetime of a rebuild's mark, counted from its last chunk."""
+
+API_KEY = timedelta(hours=1)
+"""Lifetime of an API key's bucket, counted from its last call; it is full again after seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +100,8 @@ class PoolKeys:
     def rebuild(self, mark: str) -> str:
         """String: the server process whose memory this rebuild began to fill."""
         return f"{self.prefix}:rebuild:{mark}"
+
+
+def api_key(namespace: str, key_id: KeyId) -> str:
+    """Hash: calls left in a key's bucket, and when that was. Its own hash tag: no script needs two of them."""
+    return f"disp:{namespace}:{{k{key_id}}}:calls"

@@ -4,6 +4,7 @@ Each port has one promise and one conformance suite in `tests/contracts/`, run o
 The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 """
 
+from dispatcher.ports.access import AuditBook, KeyBook, KeyRates
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
@@ -18,6 +19,7 @@ from dispatcher.ports.lane import (
     Turns,
     Witness,
 )
+from dispatcher.ports.listings import Listings
 from dispatcher.ports.people import ConversationBook, PeopleBook, SuppressionBook
 from dispatcher.ports.replies import (
     ReplyBook,
@@ -29,6 +31,7 @@ from dispatcher.ports.replies import (
 )
 
 __all__ = [
+    "AuditBook",
     "CampaignBook",
     "Channel",
     "Clock",
@@ -37,7 +40,10 @@ __all__ = [
     "Inbox",
     "IntakeBatch",
     "Jobs",
+    "KeyBook",
+    "KeyRates",
     "Limits",
+    "Listings",
     "Management",
     "Memory",
     "Payload",

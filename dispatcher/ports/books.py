@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -49,6 +49,15 @@ class CampaignBook(Protocol):
         """Bring it into a state; nothing changes when it is there already. Raises Conflict. Returns lanes to wake.
 
         because: why a guard pauses it; empty for an operator's order.
+        """
+        ...
+
+    async def change(
+        self, campaign_id: CampaignId, changes: Mapping[str, Any], expected: Campaign | None = None
+    ) -> tuple[Campaign, Sequence[DueLane]]:
+        """Replace what may be edited; returns the lanes to wake. Raises NotFound; Conflict for one that is over.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
         """
         ...
 
@@ -120,8 +129,17 @@ class SenderBook(Protocol):
         """Raises NotFound."""
         ...
 
-    async def change(self, name: str, changes: Mapping[str, Any]) -> tuple[Sender, Sequence[DueLane]]:
-        """Replace fields; returns the lanes to wake."""
+    async def change(
+        self, name: str, changes: Mapping[str, Any], expected: Sender | None = None
+    ) -> tuple[Sender, Sequence[DueLane]]:
+        """Replace fields; returns the lanes to wake. Raises NotFound.
+
+        expected: what the caller saw. Raises Outdated when it is something else by now.
+        """
+        ...
+
+    async def reseal(self, renew: Callable[[str], str]) -> Sequence[str]:
+        """Replace each sealed token by what `renew` makes of it, all or none. Returns the senders' names."""
         ...
 
     async def holds(self, sender: Sender) -> Sequence[Hold]:

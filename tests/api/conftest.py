@@ -8,11 +8,16 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from api_builders import APP_SECRET, VERIFY_TOKEN, Street
+from front_door import FrontDoor
 from support.street import served
+from support.world import World
 
 from dispatcher.app import open_app
+from dispatcher.domain.access import Scope
+from dispatcher.domain.rate import Rate
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.settings import Settings
+from dispatcher.vault import new_key
 
 
 @pytest.fixture
@@ -42,3 +47,22 @@ async def street(api_settings: Settings) -> AsyncIterator[Street]:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client:
             yield Street(client, url, LedgerInbox(app.database), app)
         await app.redis.connection_pool.disconnect()
+
+
+@pytest.fixture
+def seal_key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A key for sealing tokens, in the environment."""
+    monkeypatch.setenv("SEAL_KEY", key := new_key())
+    return key
+
+
+@pytest.fixture
+async def door(seal_key: str, world: World) -> AsyncIterator[FrontDoor]:
+    """A whole house with one sender, and its API on a real socket."""
+    await world.a_sender("harbour")
+    async with (
+        served(world.app) as url,
+        httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client,
+    ):
+        _, key = await world.app.access.create("test", set(Scope), rate=Rate.parse("1000000/s"))
+        yield FrontDoor(client, url, world, key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 
 import httpx
 from api_builders import Street
@@ -18,7 +19,9 @@ async def test_a_house_in_order_is_alive_and_ready(street: Street) -> None:
     assert (await street.client.get("/livez")).status_code == 200
     answer = await street.client.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ok": True, "causes": [], "inbox": {"bodies": 0, "oldest_s": 0.0}}
+    told = answer.json()
+    assert told.pop("version") == version("whatsapp-dispatcher")
+    assert told == {"ok": True, "causes": [], "inbox": {"bodies": 0, "oldest_s": 0.0}}
 
 
 async def test_it_tells_how_long_webhooks_have_waited(street: Street) -> None:

@@ -17,6 +17,7 @@ from dispatcher.domain.ids import CampaignId
 from dispatcher.engine import audience as reader
 from dispatcher.engine.audience import open_audience
 from dispatcher.ledger import audience as importer
+from dispatcher.ledger import batches
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.database import Database
 
@@ -102,7 +103,7 @@ async def test_awkward_values_survive_on_either_way_into_the_ledger(
     database, write, monkeypatch, is_doubtful: bool
 ) -> None:
     if is_doubtful:
-        monkeypatch.setattr(importer._Seen, "has", lambda *_: True)
+        monkeypatch.setattr(batches._Seen, "has", lambda *_: True)
     campaign = await a_campaign(database, "a", "b")
     rows = [(f"+120255501{n:02}", value, AWKWARD[-1 - n]) for n, value in enumerate(AWKWARD)]
     path = write(a_csv(*rows, header=("phone", "a", "b")))
@@ -122,7 +123,7 @@ async def test_the_first_line_of_a_person_counts_however_it_is_written(
     database, write, monkeypatch, chunk_rows: int, bits: int
 ) -> None:
     monkeypatch.setattr(reader, "CHUNK_ROWS", chunk_rows)
-    monkeypatch.setattr(importer._Seen, "_BITS", max(bits, 8))
+    monkeypatch.setattr(batches._Seen, "_BITS", max(bits, 8))
     campaign = await a_campaign(database, "name")
     path = write(a_csv((ANN, "Ann"), (BOB, "Bob"), ("+1 (202) 555-0101", "Anna"), (EVE, "Eve"), (ANN, "A.")))
     report = await imported(database, campaign, path)

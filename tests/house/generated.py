@@ -18,8 +18,11 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from fastapi.routing import APIRoute
+
+from dispatcher.api.v1.api import ROUTERS
 from dispatcher.cli.output import ExitCode
-from dispatcher.domain import campaign, message
+from dispatcher.domain import access, audit, campaign, message
 from dispatcher.domain.audience import RejectReason
 from dispatcher.domain.hold import LIFTED_BY, HoldReason
 from dispatcher.domain.queued_reply import ReplyRefusal
@@ -221,6 +224,18 @@ def _vocabulary(enum: type[Enum], header: Sequence[str] = ("value", "meaning")) 
     return lambda: table(header, ((_code(member.value), text) for member, text in members(enum)))
 
 
+def _operations() -> str:
+    """Every operation of the API, as the OpenAPI document has it."""
+    rows = []
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            [scope] = (route.openapi_extra or {})["security"][0]["key"]
+            summary = inspect.cleandoc(route.description).splitlines()[0]
+            rows.append((_code(f"{min(route.methods)} {route.path_format}"), _code(scope), summary))
+    return table(("operation", "scope", "does"), rows)
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "message-states": lambda: _diagram(message.MessageState.PENDING, message.MOVES),
     "message-state-meanings": _vocabulary(message.MessageState, ("state", "meaning")),
@@ -252,6 +267,10 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     ),
     "settings": _settings,
     "metrics": _metrics,
+    "api-operations": _operations,
+    "scopes": _vocabulary(access.Scope, ("scope", "opens")),
+    "denials": _vocabulary(access.Denial, ("cause", "meaning")),
+    "audit-orders": _vocabulary(audit.Order, ("entry", "meaning")),
     "exit-codes": _vocabulary(ExitCode, ("exit code", "meaning")),
     "reject-reasons": _vocabulary(RejectReason, ("reason", "meaning")),
     "sandbox-violations": _vocabulary(ViolationKind, ("violation", "meaning")),

@@ -35,9 +35,10 @@ def _commands(text: str) -> Iterator[list[str]]:
     blocks = "\n".join(_FENCED.findall(text)).replace("\\\n", " ")
     lines = [line.strip() for line in blocks.splitlines()] + _INLINE.findall(text)
     for line in lines:
-        words = shlex.split(line.removeprefix("$ "), comments=True)
-        if words and words[0].split("/")[-1] == "dispatch":
-            yield words[1:]
+        line = line.removeprefix("$ ")
+        # why asked first: a line may be the middle of somebody else's quoted text.
+        if line.partition(" ")[0].split("/")[-1] == "dispatch":
+            yield shlex.split(line, comments=True)[1:]
 
 
 def _problem(words: list[str]) -> str | None:

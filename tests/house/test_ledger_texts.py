@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.domain.campaign import CampaignState, UnsurePolicy
+from dispatcher.domain.access import Scope
+from dispatcher.domain.audit import ActorKind, AuditOutcome, Order
+from dispatcher.domain.campaign import CampaignKind, CampaignState, UnsurePolicy
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.message import MessageState
@@ -28,14 +30,18 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "holds_scope": HeldScope,
     "holds_reason": HoldReason,
     "campaigns_state": CampaignState,
+    "campaigns_kind": CampaignKind,
     "campaigns_unsure_policy": UnsurePolicy,
     "lanes_hold_reason": HoldReason,
     "messages_state": MessageState,
     "suppression_history_change": SuppressionChange,
     "replies_state": MessageState,
     "replies_unsure_policy": UnsurePolicy,
+    "audit_log_actor_kind": ActorKind,
+    "audit_log_outcome": AuditOutcome,
+    "api_keys_scopes": Scope,
 }
-_CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ IN \(([^)]*)\)\)")
+_CONSTRAINT = re.compile(r"CONSTRAINT (\w+) CHECK \(\w+ (?:IN \(|<@ ARRAY\[)([^)\]]*)[)\]]\)")
 QUERY_FILES = sorted(path.stem for path in (LEDGER / "sql").glob("*.sql"))
 
 
@@ -78,3 +84,8 @@ def test_a_long_query_is_explained(file: str) -> None:
     """What fits into four lines explains itself by its name."""
     silent = [name for name, sql in load(file).items() if not sql.startswith("--") and sql.count("\n") > 5]
     assert silent == []
+
+
+def test_every_order_of_the_audit_log_is_written_by_some_book() -> None:
+    books = "\n".join(path.read_text(encoding="utf-8") for path in LEDGER.glob("*.py"))
+    assert [order.name for order in Order if f"Order.{order.name}" not in books] == []

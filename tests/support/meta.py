@@ -98,6 +98,12 @@ class Meta:
         template = {**OFFER, "id": f"6{self.waba_id}", "waba_id": self.waba_id, "status": status}
         await self._call("PUT", "templates", [template])
 
+    async def has_template(self, template: Mapping[str, Any]) -> None:
+        """The account has this template as well, approved."""
+        self._templates += 1
+        known = {"id": f"7{self.waba_id}{self._templates}", "waba_id": self.waba_id, "status": "APPROVED"}
+        await self._call("PUT", "templates", [{**template, **known}])
+
     async def a_number(self, *, tier: int | None, rate_per_s: int, status: str) -> str:
         """Add a number to the account. Returns its id."""
         n = next(_numbers)

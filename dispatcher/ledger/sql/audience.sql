@@ -2,10 +2,24 @@
 
 -- name: lock_campaign
 -- why NO KEY UPDATE: it keeps other imports and orders out, and lets a lane refer to the campaign meanwhile.
-SELECT state, audience + rejected > 0 AS is_filled, columns
+SELECT state, audience, audience + rejected > 0 AS is_filled, columns
 FROM campaigns
 WHERE id = $1
 FOR NO KEY UPDATE NOWAIT
+
+-- name: await_campaign
+-- The same for whoever adds to a draft: several pages may come at once, and each waits for those before it.
+SELECT state, audience, audience + rejected > 0 AS is_filled, columns
+FROM campaigns
+WHERE id = $1
+FOR NO KEY UPDATE
+
+-- name: before
+-- What earlier uploads have brought; the last message by the primary key, from its end.
+SELECT count(*)::int AS uploads, coalesce(max(lines_before + lines), 0)::int AS lines,
+    coalesce((SELECT id FROM messages WHERE campaign_id = $1 ORDER BY id DESC LIMIT 1), 0) AS last_id
+FROM uploads
+WHERE campaign_id = $1
 
 -- name: add_doubtful
 -- People who may be in the campaign already, in the order of the file; returns the lines of those who were not.
@@ -22,11 +36,15 @@ RETURNING line
 ANALYZE messages
 
 -- name: name_first_lines
--- Tell each duplicate in which line the person came first. Until now its value is the person's key.
+-- Tell each duplicate in which line the person came first. Until now its value is the person's key. $2 the lines before
+-- this upload, $3 its number.
 UPDATE rejected_rows
-SET value = 'same person as line ' || messages.line || ': ' || messages.person
+SET value = 'same person as line ' || messages.line - coalesce(uploads.lines_before, 0)
+    || CASE WHEN uploads.number <> $3 THEN ' of upload ' || uploads.number ELSE '' END || ': ' || messages.person
 FROM messages
-WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate'
+LEFT JOIN uploads ON uploads.campaign_id = messages.campaign_id
+    AND messages.line > uploads.lines_before AND messages.line <= uploads.lines_before + uploads.lines
+WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate' AND rejected_rows.line > $2
     AND messages.campaign_id = $1 AND messages.person_key = rejected_rows.value
 
 -- name: reject_former_numbers
@@ -35,7 +53,7 @@ WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate'
 WITH twice AS (
     SELECT former.id, former.line, present.line AS other_line, present.person
     FROM identities i
-    JOIN messages former ON former.campaign_id = $1 AND former.person_key = i.id
+    JOIN messages former ON former.campaign_id = $1 AND former.person_key = i.id AND former.state = 'pending'
     JOIN messages present ON present.campaign_id = $1 AND present.person_key = i.person_key
     WHERE i.until IS NOT NULL
 ), gone AS (
@@ -47,11 +65,19 @@ WITH twice AS (
 SELECT count(*) FROM twice
 
 -- name: suppress
+-- Of the messages after $2.
 UPDATE messages
 SET state = 'suppressed', reason = 'suppressed: ' || suppressions.reason
 FROM suppressions
-WHERE messages.campaign_id = $1 AND messages.person_key = suppressions.person_key AND messages.state = 'pending'
+WHERE messages.campaign_id = $1 AND messages.id > $2 AND messages.person_key = suppressions.person_key
+    AND messages.state = 'pending'
     AND (suppressions.until IS NULL OR suppressions.until > ledger_now())
 
 -- name: finish
-UPDATE campaigns SET audience = $2, suppressed = $3, rejected = $4 WHERE id = $1
+UPDATE campaigns
+SET audience = audience + $2, suppressed = suppressed + $3, rejected = rejected + $4
+WHERE id = $1
+
+-- name: add_upload
+INSERT INTO uploads (campaign_id, number, lines_before, lines, people, suppressed, rejected)
+VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -2,8 +2,8 @@
 
 -- name: create
 INSERT INTO campaigns (name, template, language, mapping, columns, weight, priority, deadline, unsure_policy,
-    idempotency_key)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    idempotency_key, kind, metadata)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (idempotency_key) DO NOTHING
 RETURNING *
 
@@ -21,22 +21,36 @@ WHERE c.id = $1
 -- name: recent
 SELECT c AS campaign, ARRAY(SELECT sender_id FROM lanes WHERE campaign_id = c.id ORDER BY sender_id) AS sender_ids
 FROM campaigns c
+WHERE c.kind = 'audience'
 ORDER BY c.id DESC
 LIMIT $1
 
 -- name: delete_draft
 -- An import that broke leaves nothing behind.
-DELETE FROM campaigns WHERE id = $1 AND state = 'draft' AND audience = 0
+DELETE FROM campaigns WHERE id = $1 AND state = 'draft' AND audience = 0 RETURNING id
+
+-- name: lock
+SELECT c AS campaign, ARRAY(SELECT sender_id FROM lanes WHERE campaign_id = c.id ORDER BY sender_id) AS sender_ids
+FROM campaigns c
+WHERE c.id = $1
+FOR UPDATE
+
+-- name: change
+-- Write what may be edited anew; the caller read it in the same transaction.
+UPDATE campaigns
+SET name = $2, weight = $3, priority = $4, deadline = $5, unsure_policy = $6, metadata = $7
+WHERE id = $1
 
 -- name: move
--- Compare-and-set: $2 is where it goes, $3 from where it may, $4 why a guard pauses it.
-UPDATE campaigns
+-- Compare-and-set: $2 is where it goes, $3 from where it may, $4 why a guard pauses it. Returns where it was.
+UPDATE campaigns c
 SET state = $2,
     paused_because = $4,
-    started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, ledger_now()) ELSE started_at END,
+    started_at = CASE WHEN $2 = 'running' THEN coalesce(c.started_at, ledger_now()) ELSE c.started_at END,
     finished_at = CASE WHEN $2 IN ('completed', 'cancelled') THEN ledger_now() END
-WHERE id = $1 AND state = ANY ($3::text[])
-RETURNING state
+FROM (SELECT id, state FROM campaigns WHERE id = $1 FOR UPDATE) was
+WHERE c.id = was.id AND was.state = ANY ($3::text[])
+RETURNING was.state
 
 -- name: poke_lanes
 -- The campaign's lanes look again at once, also those whose turn is just ending. However late they were, they are due

@@ -23,6 +23,9 @@ RETURNING *
 -- name: lock_sender
 SELECT * FROM senders WHERE name = $1 FOR UPDATE
 
+-- name: lock_sealed
+SELECT * FROM senders WHERE token_ref LIKE 'sealed:%' ORDER BY name FOR UPDATE
+
 -- name: poke_lanes_of_senders
 -- Something about these senders changed: their lanes look again, also those whose turn is just ending. A lane that has
 -- been due for long stays so.
@@ -63,6 +66,7 @@ WHERE h.until IS NULL OR h.until > ledger_now()
 DELETE FROM holds
 WHERE (scope, key) IN (('sender', $1::text), ('account', $2::text), ('portfolio', $3::text))
    OR (scope = 'template' AND starts_with(key, $2::text || '/'))
+RETURNING scope, reason, until, detail
 
 -- name: put_template
 INSERT INTO templates (waba_id, name, language, status, category, body)

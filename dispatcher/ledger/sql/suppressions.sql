@@ -54,7 +54,7 @@ WITH given AS (
     INSERT INTO suppression_history (person_key, person, change, reason, source, at)
     SELECT person_key, person, 'added', $3, $4, ledger_now() FROM put
 )
-SELECT person_key FROM put WHERE person_key NOT IN (SELECT person_key FROM before)
+SELECT person_key, person FROM put WHERE person_key NOT IN (SELECT person_key FROM before)
 
 -- name: remove
 -- Off the list, whatever put them there. Returns who was on it.
@@ -64,7 +64,7 @@ WITH gone AS (
     INSERT INTO suppression_history (person_key, person, change, reason, source, at)
     SELECT person_key, person, 'removed', reason, $2, ledger_now() FROM gone
 )
-SELECT person_key FROM gone
+SELECT person_key, person FROM gone
 
 -- name: all
 SELECT person, reason, source, at, until

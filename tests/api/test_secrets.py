@@ -1,0 +1,119 @@
+"""No secret leaves the house: not in an answer, an error, an export, the log of orders, the document, or a log line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+
+import httpx
+from front_door import FrontDoor, ndjson, people
+from support.builders import TOKEN_VARIABLE
+from support.meta import APP_SECRET, TOKEN, VERIFY_TOKEN
+
+from dispatcher.domain.access import Scope
+from dispatcher.domain.rate import Rate
+from dispatcher.leash import Leash
+from dispatcher.processes import api_command, worker_environment
+
+NEW_TOKEN = "EAAG-a-token-that-came-over-the-api"
+
+
+async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) -> str:
+    """Every answer that can be had, wanted and unwanted."""
+    said: list[str] = []
+    headers = {"Authorization": f"Bearer {key}"}
+
+    async def ask(method: str, path: str, **how: object) -> httpx.Response:
+        answer = await client.request(
+            method, path, headers={**headers, "Idempotency-Key": f"call-{len(said)}"}, **how
+        )
+        said.append(f"{answer.status_code} {answer.headers} {answer.text}")
+        return answer
+
+    number = {
+        "name": "beach",
+        "phone": "+12025550100",
+        "phone_number_id": "200000000000777",
+        "waba_id": "100000000000777",
+        "token": NEW_TOKEN,
+    }
+    assert (await ask("POST", "/v1/senders", json=number)).status_code == 201
+    await ask("POST", "/v1/senders", json=number)
+    await ask("POST", "/v1/senders", json=number | {"phone": 7})
+    await ask("POST", "/v1/senders", json=number | {"name": "x", "token": f"{NEW_TOKEN}\n"})
+    await ask("PATCH", "/v1/senders/beach", json={"token": NEW_TOKEN, "rate": "0/s"})
+    await ask("POST", "/v1/senders/beach/templates")
+    campaign = await door.a_draft()
+    await door.stream(campaign, ndjson(people(3)))
+    document = (await ask("GET", "/v1/openapi.json")).json()
+    for path, item in document["paths"].items():
+        for method in item:
+            if path.endswith("/events"):
+                continue
+            filled = path.replace("{campaign_id}", str(campaign)).replace("{name}", "beach")
+            filled = filled.replace("{message_id}", "1").replace("{key_id}", "999").replace("{piece_id}", "1")
+            await ask(method.upper(), filled, json={} if method != "get" else None)
+            await ask(method.upper(), filled, params={"cursor": "x", "limit": "x"}, content=b"{")
+    for path in ("/livez", "/readyz", "/v1/audit?limit=1000", "/webhooks/whatsapp"):
+        await ask("GET", path)
+    return "\n".join(said)
+
+
+async def test_no_secret_is_in_any_answer_or_in_the_log(
+    door: FrontDoor, tmp_path: Path, seal_key: str
+) -> None:
+    app = door.world.app
+    _, key = await app.access.create("outsider", set(Scope), rate=Rate.parse("100000/s"))
+    settings = app.settings.model_copy(update={"log_level": "debug"})
+    log = tmp_path / "api.log"
+    said_at = tmp_path / "said"
+    with log.open("wb") as output:
+        process = Leash(
+            [*api_command(None, 0), "--say", str(said_at)], env=worker_environment(settings), output=output
+        )
+        try:
+            url = await asyncio.to_thread(_address, said_at)
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as client:
+                said = await everything_said(door, client, key)
+        finally:
+            await asyncio.to_thread(process.stop)
+    rows = await app.database.fetch("SELECT token_ref FROM senders WHERE name = 'beach'")
+    sealed = rows[0]["token_ref"].removeprefix("sealed:")
+    told = said + log.read_text()
+    assert "beach" in told
+    for secret in (NEW_TOKEN, TOKEN, APP_SECRET, VERIFY_TOKEN, seal_key, sealed, key, door.key):
+        assert secret not in told
+    assert f"env:{TOKEN_VARIABLE}" in told  # where it is may be known
+    in_clear = re.findall(r"dk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}", told)
+    assert len(in_clear) <= 1  # the one that a call had made, told once
+
+
+def _address(said: Path) -> str:
+    ends = time.monotonic() + 30
+    while not (said.exists() and said.read_text().endswith("\n")):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    return str(json.loads(said.read_text())["url"])
+
+
+async def test_no_table_holds_a_token_or_a_key_in_clear(door: FrontDoor) -> None:
+    number = {
+        "name": "beach",
+        "phone": "+12025550100",
+        "phone_number_id": "200000000000777",
+        "waba_id": "100000000000777",
+        "token": NEW_TOKEN,
+    }
+    await door.post("/senders", number, 201)
+    made = await door.post("/keys", {"name": "shop", "scopes": ["read"]}, 201)
+    database = door.world.app.database
+    tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    for table in tables:
+        rows = await database.fetch(f"SELECT row_to_json(t)::text AS row FROM {table['tablename']} t")  # noqa: S608
+        text = "\n".join(row["row"] for row in rows)
+        for secret in (NEW_TOKEN, made["key"], made["key"][-43:], door.key[-43:]):
+            assert secret not in text
+            assert secret.encode().hex() not in text

@@ -1,0 +1,64 @@
+"""The client's types say what the API says: the same fields, the same words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+import pytest
+from pydantic import BaseModel
+
+from dispatcher.api.schemas import HoldOut
+from dispatcher.api.v1 import (
+    campaign_models,
+    message_models,
+    people_models,
+    sender_models,
+    streams,
+    suppressions,
+)
+from dispatcher.client import shapes
+from dispatcher.domain.campaign import CampaignState, UnsurePolicy
+from dispatcher.domain.message import MessageState
+
+PAIRS: list[tuple[Any, type[BaseModel]]] = [
+    (shapes.Hold, HoldOut),
+    (shapes.Counts, campaign_models.CountsOut),
+    (shapes.Campaign, campaign_models.CampaignOut),
+    (shapes.Waiting, campaign_models.WaitingOut),
+    (shapes.Lane, campaign_models.LaneOut),
+    (shapes.CampaignDetail, campaign_models.CampaignDetail),
+    (shapes.Stopped, campaign_models.StoppedOut),
+    (shapes.LaneExplanation, campaign_models.LaneExplanationOut),
+    (shapes.Explanation, campaign_models.ExplanationOut),
+    (shapes.Upload, people_models.UploadOut),
+    (shapes.RejectedRow, people_models.RejectedOut),
+    (shapes.Message, message_models.MessageOut),
+    (shapes.MessageDetail, message_models.MessageDetail),
+    (shapes.ExplainedMessage, message_models.ExplainedMessage),
+    (shapes.Ordered, message_models.SingleAccepted),
+    (shapes.Single, message_models.SingleOut),
+    (shapes.Sender, sender_models.SenderOut),
+    (shapes.Senders, sender_models.SenderList),
+    (shapes.Suppressed, suppressions.SuppressedOut),
+    (shapes.Changed, suppressions.ChangedOut),
+]
+
+
+@pytest.mark.parametrize(("shape", "model"), PAIRS, ids=lambda each: each.__name__)
+def test_a_shape_has_the_fields_of_the_answer(shape: Any, model: type[BaseModel]) -> None:
+    assert set(get_type_hints(shape)) == set(model.model_fields)
+
+
+def test_every_shape_is_compared() -> None:
+    known = {each for each in vars(shapes).values() if isinstance(each, type) and hasattr(each, "__total__")}
+    assert known - {shape for shape, _ in PAIRS} == {shapes.ExportedRow}
+    assert set(get_type_hints(shapes.ExportedRow)) == set(streams.COLUMNS)
+
+
+def test_states_and_policies_have_the_same_words() -> None:
+    for words, vocabulary in (
+        (shapes.CampaignState, CampaignState),
+        (shapes.MessageState, MessageState),
+        (shapes.UnsurePolicy, UnsurePolicy),
+    ):
+        assert set(get_args(words)) == {member.value for member in vocabulary}
