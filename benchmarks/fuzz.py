@@ -22,7 +22,9 @@ from dispatcher.domain.access import Scope
 from dispatcher.domain.audience import Row
 from dispatcher.domain.campaign import CampaignKind
 from dispatcher.domain.content import Column, Literal, SlotMapping
+from dispatcher.domain.queued_reply import NewReply
 from dispatcher.domain.rate import Rate
+from dispatcher.domain.reply import Text
 from dispatcher.engine.campaigns import Plan
 from dispatcher.processes import start_api
 from dispatcher.rehearsal import Rehearsal, rehearsal
@@ -51,6 +53,11 @@ TEMPLATES = [
     )
 ]
 """Those of the document's examples."""
+_PEOPLE_HAVE_WRITTEN = """
+INSERT INTO conversations (sender_id, person_key, person, window_ends_at, last_inbound_at, last_inbound_wamid)
+SELECT s.id, p, p, ledger_now() + interval '1 day', ledger_now(), 'wamid.' || p
+FROM senders s, unnest($1::text[]) AS p
+WHERE s.name = 'harbour'"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +140,8 @@ async def _furnished(stage: Rehearsal) -> str:
 
 
 async def furnish(app: App) -> str:
-    """What the examples speak of: twelve campaigns with some messages each, and one single message. Returns the key.
+    """What the examples speak of: twelve campaigns with some messages each, one single message, two conversations, three
+    replies. Returns the key.
 
     app: has a sender called harbour, and an account at Meta with `TEMPLATES`.
     """
@@ -147,6 +155,9 @@ async def furnish(app: App) -> str:
     async with app.altogether() as orders:
         single = replace(plan, template="parcel_update", mapping=SlotMapping(), kind=CampaignKind.SINGLE)
         await orders.send_one(single, "+4915123456789", {"body.1": "Ann", "body.2": "tomorrow"})
+    await app.database.execute(_PEOPLE_HAVE_WRITTEN, ["+4915123456789", "+447700900102"])
+    for n in range(3):
+        await app.replies.queue(NewReply("harbour", "+4915123456789", Text(f"Reply {n}")))
     _, key = await app.access.create("fuzz", set(Scope), rate=Rate.parse("1000000/s"))
     await app.access.create("another", {Scope.READ})
     return key

@@ -148,7 +148,7 @@ class App:
 
     def altogether(self) -> AbstractAsyncContextManager[Orders]:
         """Orders that are carried out at the end of the block, or not at all."""
-        return altogether(self.database, self.jobs, self.lane_tools.clock)
+        return altogether(self.database, self.jobs, self.lane_tools.clock, self.replies)
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""

@@ -6,22 +6,25 @@ kept for a repetition become true at the same instant. Lanes are woken when that
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dispatcher.domain.audience import Audience, Row
 from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.errors import BadValue
+from dispatcher.domain.ids import SenderId
 from dispatcher.domain.row_check import row_check
 from dispatcher.domain.template import Category
 from dispatcher.domain.turn import DueLane
 from dispatcher.engine.campaigns import Campaigns, Plan
+from dispatcher.engine.replies import Replies
 from dispatcher.ledger.answers import LedgerAnswers
 from dispatcher.ledger.audience import ImportReport, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database, Transaction
+from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ports import Clock, Jobs
 
@@ -33,6 +36,7 @@ class Orders:
     session: Transaction
     answers: LedgerAnswers
     campaigns: Campaigns
+    replies: Replies
     senders: LedgerSenders
     """Their limits are told afterwards, by `Senders.announce`."""
 
@@ -105,9 +109,12 @@ class _OnePerson:
 
 
 @asynccontextmanager
-async def altogether(database: Database, jobs: Jobs, clock: Clock) -> AsyncIterator[Orders]:
-    """What is ordered in the block happens at its end, or, where an error leaves it, not at all."""
-    later = _Later()
+async def altogether(database: Database, jobs: Jobs, clock: Clock, replies: Replies) -> AsyncIterator[Orders]:
+    """What is ordered in the block happens at its end, or, where an error leaves it, not at all.
+
+    replies: the door whose orders are carried out in here.
+    """
+    later, replies_later = _Later(), _RepliesLater()
     async with database.transaction() as connection:
         session = Transaction(connection)
         senders = LedgerSenders(session)
@@ -115,10 +122,13 @@ async def altogether(database: Database, jobs: Jobs, clock: Clock) -> AsyncItera
             session=session,
             answers=LedgerAnswers(session),
             campaigns=Campaigns(LedgerCampaigns(session), senders, later, clock),
+            replies=replace(replies, book=LedgerReplies(session), senders=senders, jobs=replies_later),
             senders=senders,
         )
     for lane, at in later.wakes:
         await jobs.wake(lane, at)
+    for sender_id, at in replies_later.wakes:
+        await replies.jobs.wake(sender_id, at)
 
 
 class _Later:
@@ -134,3 +144,18 @@ class _Later:
     async def wake_due(self, lanes: Sequence[DueLane]) -> None:
         """Remember them."""
         self.wakes += [(lane, None) for lane in lanes]
+
+
+class _RepliesLater:
+    """The port `ReplyJobs`, for the same time."""
+
+    def __init__(self) -> None:
+        self.wakes: list[tuple[SenderId, datetime | None]] = []
+
+    async def wake(self, sender_id: SenderId, at: datetime | None = None) -> None:
+        """Remember it."""
+        self.wakes.append((sender_id, at))
+
+    async def wake_due(self, senders: Collection[SenderId]) -> None:
+        """Remember them."""
+        self.wakes += [(sender_id, None) for sender_id in senders]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import FastAPI, Request
@@ -66,7 +66,16 @@ class Problem(BaseModel):
     detail: Annotated[str, Field(description="What happened, and what was done.")]
     hint: Annotated[str | None, Field(description="What one can do.")] = None
     problems: Annotated[list[str], Field(description="Each fault that was found, one line each.")] = []
+    field: Annotated[
+        str | None, Field(description="Of a reply that Meta would refuse: the part of it that is at fault.")
+    ] = None
+    window_closed_at: Annotated[
+        datetime | None, Field(description="Of a reply that comes too late: when its window closed.")
+    ] = None
 
+
+_SELDOM = ("field", "window_closed_at")
+"""Members that are there where they say something."""
 
 _ERRORS: Sequence[tuple[type[DispatcherError], int, str, str]] = (
     (BadValue, 422, "bad_value", "What was asked cannot be"),
@@ -102,11 +111,19 @@ class Refusal(Exception):
         detail: str,
         *,
         hint: str | None = None,
+        field: str | None = None,
+        window_closed_at: datetime | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.problem = Problem(
-            type=_type(kind), title=title, status=status, detail=detail, hint=hint, problems=[]
+            type=_type(kind),
+            title=title,
+            status=status,
+            detail=detail,
+            hint=hint,
+            field=field,
+            window_closed_at=window_closed_at,
         )
         self.headers = headers
 
@@ -144,9 +161,11 @@ def _type(kind: str) -> str:
 
 
 def _answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
-    return JSONResponse(
-        problem.model_dump(mode="json"), problem.status, dict(headers or {}), media_type=MEDIA_TYPE
-    )
+    told = problem.model_dump(mode="json")
+    for member in _SELDOM:
+        if told[member] is None:
+            del told[member]
+    return JSONResponse(told, problem.status, dict(headers or {}), media_type=MEDIA_TYPE)
 
 
 async def _refusal(_request: Request, error: Exception) -> Response:

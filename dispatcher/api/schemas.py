@@ -61,6 +61,10 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
 CampaignPath = Annotated[int, Path(ge=1, le=LARGEST, description="The campaign's number.", examples=[12])]
 SinglePath = Annotated[int, Path(ge=1, le=LARGEST, description="The single message's number.", examples=[13])]
 MessagePath = Annotated[int, Path(ge=1, le=LARGEST, description="The message's number.", examples=[345])]
+ReplyPath = Annotated[int, Path(ge=1, le=LARGEST, description="The reply's number.", examples=[3])]
+ConversationPath = Annotated[
+    int, Path(ge=1, le=LARGEST, description="The conversation's number.", examples=[2])
+]
 SenderPath = Annotated[Name, Path(description="What the sender is called.", examples=["harbour"])]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="How many, at most.", examples=[100])]
 Cursor = Annotated[

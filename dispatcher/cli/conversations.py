@@ -13,7 +13,8 @@ from dispatcher.cli.command import LARGEST_ID, command, group
 from dispatcher.cli.output import Output, table
 from dispatcher.cli.people import key_of
 from dispatcher.cli.shapes import clock_text
-from dispatcher.domain.conversation import ConversationId, ConversationView, Transcript
+from dispatcher.domain.conversation import ConversationView, Transcript
+from dispatcher.domain.ids import ConversationId
 from dispatcher.domain.window import ANSWER_WITHIN, free_until
 
 family = group("conversations", "What people wrote to senders, and until when they may be answered freely.")

@@ -36,6 +36,8 @@ class Scope(StrEnum):
     """Create, fill, change, start, pause, resume and cancel campaigns."""
     MESSAGES_WRITE = "messages:write"
     """Send single template messages, and cancel them."""
+    REPLIES_WRITE = "replies:write"
+    """Answer people who have written, give replies up, mark what people wrote as read."""
     SENDERS_ADMIN = "senders:admin"
     """Make senders known, change them, lift their holds, read templates anew."""
     SUPPRESSIONS_WRITE = "suppressions:write"

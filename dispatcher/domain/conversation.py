@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NewType
+from typing import Any, TypeAlias
 
 from dispatcher.domain.identity import Known
+from dispatcher.domain.ids import ConversationId
 from dispatcher.domain.webhook import Inbound
 from dispatcher.domain.window import ServiceWindow
 
-ConversationId = NewType("ConversationId", int)
+ConversationPlace: TypeAlias = tuple[datetime | None, ConversationId]
+"""Where a list of conversations goes on: when the person of the last one wrote, and its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Spoken:
     at: datetime
     is_inbound: bool
     kind: str
-    """Meta's `type` of what the person wrote; "template" for a campaign's message."""
+    """Meta's `type` of what was written; "template" for a campaign's message."""
     text: str
     """For people: the words, or what stands for them."""
     wamid: str | None

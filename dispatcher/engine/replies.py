@@ -108,8 +108,12 @@ class Replies:
         sender: str | None = None,
         person: str | None = None,
         state: MessageState | None = None,
+        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first, of one sender, to one person of that sender, in one state. Raises NotFound, BadValue."""
+        """The newest first, of one sender, to one person of that sender, in one state, before one of them.
+
+        Raises NotFound, BadValue.
+        """
         if person is not None and sender is None:
             raise BadValue("say of which sender: a person may write to several")
         known = await self.senders.named(sender) if sender is not None else None
@@ -123,6 +127,7 @@ class Replies:
             sender=known.id if known else None,
             conversation=addressee.conversation_id if addressee else None,
             state=state,
+            before=before,
         )
 
     async def cancel(self, reply_id: MessageId) -> None:

@@ -26,9 +26,9 @@ class UnsureReplies:
     telemetry: Telemetry
     grace: timedelta
 
-    async def list(self, most: int) -> tuple[int, Sequence[UnsureView]]:
-        """How many there are, and the first of them."""
-        return await self.book.list(None, most, self.grace)
+    async def list(self, most: int, after: MessageId | None = None) -> tuple[int, Sequence[UnsureView]]:
+        """How many there are, and the first of them after this one, by number."""
+        return await self.book.list(None, most, self.grace, after)
 
     async def settle(self, replies: Sequence[MessageId] | None, to: MessageState) -> int:
         """An operator knows what became of them: accepted or refused. None: all. Returns how many were unsure."""

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 
 from dispatcher.domain.conversation import (
-    ConversationId,
+    ConversationPlace,
     ConversationView,
     Heard,
     Spoken,
@@ -21,7 +21,8 @@ from dispatcher.domain.conversation import (
 )
 from dispatcher.domain.errors import NotFound
 from dispatcher.domain.identity import Met, Sighting
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.ids import ConversationId, PersonKey, SenderId
+from dispatcher.domain.listing import Page
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.window import ServiceWindow
 from dispatcher.ledger.database import Session
@@ -72,6 +73,18 @@ class LedgerConversations:
         rows = await self._db.fetch(SQL["list"], most, sender, only_open, key, None)
         return [_view(row) for row in rows]
 
+    async def page(
+        self, after: ConversationPlace | None, limit: int, *, sender: SenderId | None = None
+    ) -> Page[ConversationView, ConversationPlace]:
+        """Those after this place, in the same order; whoever has never written comes last."""
+        at, number = after or (None, None)
+        rows = await self._db.fetch(SQL["page"], limit + 1, sender, at, number)
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(
+            [_view(row) for row in rows[:limit]],
+            None if last is None else (last["last_inbound_at"], ConversationId(last["id"])),
+        )
+
     async def transcript(self, conversation_id: ConversationId, most: int) -> Transcript:
         """A conversation with its last messages, at most so many in each direction. Raises NotFound."""
         survivor = await self._db.fetchval(SQL["survivor"], conversation_id)
@@ -89,7 +102,7 @@ class LedgerConversations:
                 Spoken(r["at"], True, r["kind"], _said(r["kind"], r["content"]), r["wamid"], r["content"])
                 for r in inbound
             ),
-            *(Spoken(r["at"], False, "template", r["text"], r["wamid"], {}) for r in outbound),
+            *(Spoken(r["at"], False, r["kind"], r["text"], r["wamid"], {}) for r in outbound),
         ]
         spoken.sort(key=lambda one: one.at, reverse=True)
         answered_at = await self._db.fetchval(SQL["answered_at"], survivor)

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import asyncpg
+
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import UnsurePolicy
-from dispatcher.domain.errors import NotFound
+from dispatcher.domain.errors import Busy, NotFound
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import REPLIES, ConversationId, MessageId, PersonKey, SenderId
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.queued_reply import Addressee, KnownReply, ReplyDraft, ReplyView
 from dispatcher.domain.report import Fault
 from dispatcher.domain.sender import Sender
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.audit import note
+from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, hold_of, receipt_view_of, sender_of
 
@@ -28,8 +32,8 @@ HISTORY = load("campaigns")
 class LedgerReplies:
     """The port `ReplyBook` on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, session: Session) -> None:
+        self._db = session
 
     async def addressee(self, sender: Sender, key: PersonKey | None, user_id: str | None) -> Addressee | None:
         """A person who is known by a key or a user id."""
@@ -38,16 +42,24 @@ class LedgerReplies:
         return None if row is None else Addressee(**row)
 
     async def queue(self, draft: ReplyDraft) -> tuple[MessageId, int] | None:
-        """Store it at the end of its conversation; None where the window is closed or the key is known."""
-        row = await self._db.fetchrow(
-            SQL["queue"],
-            draft.conversation_id,
-            draft.content,
-            draft.context_wamid,
-            draft.key,
-            draft.unsure_policy,
-        )
-        return None if row is None else (MessageId(row["id"]), row["position"])
+        """Store it at the end of its conversation; None where the window is closed or the key is known.
+
+        Raises Busy within a transaction that waits for others only so long.
+        """
+        columns = draft.conversation_id, draft.content, draft.context_wamid, draft.key, draft.unsure_policy
+        try:
+            async with self._db.transaction() as connection:
+                row = await connection.fetchrow(SQL["queue"], *columns)
+                if row is None:
+                    return None
+                told = {"conversation": draft.conversation_id, "kind": draft.content.get("type")}
+                await note(connection, Order.REPLY_QUEUED, f"reply {row['id']}", after=told)
+        except asyncpg.LockNotAvailableError:
+            raise Busy(
+                f"another reply of conversation {draft.conversation_id} is being queued; nothing was queued",
+                hint="come again in some seconds",
+            ) from None
+        return MessageId(row["id"]), row["position"]
 
     async def by_key(self, sender: Sender, key: str) -> KnownReply | None:
         """The reply that was queued under a key."""
@@ -70,14 +82,19 @@ class LedgerReplies:
         sender: SenderId | None = None,
         conversation: ConversationId | None = None,
         state: MessageState | None = None,
+        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first."""
-        ids = await self._db.fetchval(SQL["recent"], sender, conversation, state, most)
+        """The newest first; only those before this one."""
+        ids = await self._db.fetchval(SQL["recent"], sender, conversation, state, most, before)
         return [_view_of(row) for row in await self._db.fetch(SQL["views"], ids)]
 
     async def cancel(self, reply_id: MessageId) -> SenderId | None:
         """Give up a pending reply. Returns its sender; None when it is not pending."""
-        sender: SenderId | None = await self._db.fetchval(SQL["cancel"], reply_id)
+        async with self._db.transaction() as connection:
+            sender: SenderId | None = await connection.fetchval(SQL["cancel"], reply_id)
+            if sender is not None:
+                states = {"before": {"state": "pending"}, "after": {"state": "cancelled"}}
+                await note(connection, Order.REPLY_CANCELLED, f"reply {reply_id}", **states)
         return sender
 
     async def bounds(self, sender: Sender) -> tuple[Sequence[Hold], Sequence[str]]:

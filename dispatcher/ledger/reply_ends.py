@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.ids import REPLIES, MessageId, SenderId
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.receipt import AttemptRef, FailedAttempt
 from dispatcher.domain.report import UnsureView
+from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, sender_of
@@ -77,10 +79,14 @@ class LedgerReplyEnds:
     # operators and policies
 
     async def list(
-        self, replies: Sequence[MessageId] | None, most: int, grace: timedelta
+        self,
+        replies: Sequence[MessageId] | None,
+        most: int,
+        grace: timedelta,
+        after: MessageId | None = None,
     ) -> tuple[int, Sequence[UnsureView]]:
-        """How many there are in all, and the first of them, or of those that are named."""
-        rows = await self._db.fetch(SQL["unsure"], replies, most, grace)
+        """How many there are in all, and the first of them after this one, or of those that are named."""
+        rows = await self._db.fetch(SQL["unsure"], replies, most, grace, after)
         return int(await self._db.fetchval(SQL["count_unsure"])), [_view_of(row) for row in rows]
 
     async def due(
@@ -94,11 +100,19 @@ class LedgerReplyEnds:
 
     async def settle(self, replies: Sequence[MessageId], to: MessageState, reason: str) -> Sequence[SenderId]:
         """End them as accepted or refused. Returns the sender of each that was still unsure."""
-        return [row["sender_id"] for row in await self._db.fetch(SQL["settle"], replies, to, reason)]
+        async with self._db.transaction() as connection:
+            rows = await connection.fetch(SQL["settle"], replies, to, reason)
+            what = {"state": to, "replies": some(replies, len(rows))}
+            await note(connection, Order.UNSURE_SETTLED, "replies", after=what)
+        return [row["sender_id"] for row in rows]
 
     async def release(self, replies: Sequence[MessageId]) -> Sequence[SenderId]:
         """Have them posted again. Returns the sender of each that was still unsure."""
-        return [row["sender_id"] for row in await self._db.fetch(SQL["release"], replies)]
+        async with self._db.transaction() as connection:
+            rows = await connection.fetch(SQL["release"], replies)
+            what = {"replies": some(replies, len(rows))}
+            await note(connection, Order.UNSURE_RELEASED, "replies", after=what)
+        return [row["sender_id"] for row in rows]
 
 
 def _view_of(row: Row) -> UnsureView:

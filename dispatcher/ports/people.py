@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from dispatcher.domain.conversation import ConversationId, ConversationView, Heard, Transcript
+from dispatcher.domain.conversation import ConversationPlace, ConversationView, Heard, Transcript
 from dispatcher.domain.identity import Met, Sighting
-from dispatcher.domain.ids import CampaignId, PersonKey, PoolKey
+from dispatcher.domain.ids import CampaignId, ConversationId, PersonKey, PoolKey, SenderId
+from dispatcher.domain.listing import Page
 from dispatcher.domain.opting import HistoryEntry, Wish
 from dispatcher.domain.report import Suppressed
 from dispatcher.domain.sender import Sender
@@ -96,6 +97,12 @@ class ConversationBook(Protocol):
         self, most: int, *, sender: str | None = None, only_open: bool = False, person: str | None = None
     ) -> Sequence[ConversationView]:
         """The one in which somebody wrote last first. sender: its name. person: the number's key, or a user id."""
+        ...
+
+    async def page(
+        self, after: ConversationPlace | None, limit: int, *, sender: SenderId | None = None
+    ) -> Page[ConversationView, ConversationPlace]:
+        """Those after this place, in the same order; whoever has never written comes last."""
         ...
 
     async def transcript(self, conversation_id: ConversationId, most: int) -> Transcript:

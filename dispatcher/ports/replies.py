@@ -36,7 +36,7 @@ class ReplyBook(Protocol):
     async def queue(self, draft: ReplyDraft) -> tuple[MessageId, int] | None:
         """Store it at the end of its conversation: its number and its position.
 
-        None where the window is closed, or another reply has the key; nothing is stored then.
+        None where the window is closed, or another reply has the key; nothing is stored then. Raises Busy.
         """
         ...
 
@@ -55,8 +55,9 @@ class ReplyBook(Protocol):
         sender: SenderId | None = None,
         conversation: ConversationId | None = None,
         state: MessageState | None = None,
+        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first."""
+        """The newest first; only those before this one."""
         ...
 
     async def cancel(self, reply_id: MessageId) -> SenderId | None:
@@ -117,9 +118,13 @@ class UnsureReplyBook(Protocol):
     """Unsure replies in the ledger. Whatever ends one is a compare-and-set on that state."""
 
     async def list(
-        self, replies: Sequence[MessageId] | None, most: int, grace: timedelta
+        self,
+        replies: Sequence[MessageId] | None,
+        most: int,
+        grace: timedelta,
+        after: MessageId | None = None,
     ) -> tuple[int, Sequence[UnsureView]]:
-        """How many there are in all, and the first of them, or of those that are named."""
+        """How many there are in all, and the first of them after this one, or of those that are named."""
         ...
 
     async def due(

@@ -55,6 +55,9 @@ async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) 
                 continue
             filled = path.replace("{campaign_id}", str(campaign)).replace("{name}", "beach")
             filled = filled.replace("{message_id}", "1").replace("{key_id}", "999").replace("{piece_id}", "1")
+            filled = (
+                filled.replace("{reply_id}", "1").replace("{conversation_id}", "1").replace("{person}", "x")
+            )
             await ask(method.upper(), filled, json={} if method != "get" else None)
             await ask(method.upper(), filled, params={"cursor": "x", "limit": "x"}, content=b"{")
     for path in ("/livez", "/readyz", "/v1/audit?limit=1000", "/webhooks/whatsapp"):

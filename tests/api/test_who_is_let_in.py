@@ -31,6 +31,9 @@ def address(path: str) -> str:
         ("message_id", "1"),
         ("key_id", "1"),
         ("piece_id", "1"),
+        ("reply_id", "1"),
+        ("conversation_id", "1"),
+        ("person", "+4915123456789"),
         ("name", "harbour"),
     ):
         path = path.replace(f"{{{name}}}", value)
@@ -39,7 +42,16 @@ def address(path: str) -> str:
 
 async def everything(door: FrontDoor) -> list[Any]:
     """All that calls could have changed."""
-    tables = ("campaigns", "messages", "senders", "suppressions", "api_keys", "answered_calls", "holds")
+    tables = (
+        "campaigns",
+        "messages",
+        "replies",
+        "senders",
+        "suppressions",
+        "api_keys",
+        "answered_calls",
+        "holds",
+    )
     return [
         await door.world.app.database.fetch(f"SELECT * FROM {table} ORDER BY 1")  # noqa: S608
         for table in tables

@@ -11,10 +11,22 @@ from fastapi.routing import APIRoute
 from dispatcher.api.guard import PREFIX, SECURITY
 from dispatcher.api.problems import Problem, handle_all
 from dispatcher.api.uploads import Uploads
-from dispatcher.api.v1 import campaigns, keys, messages, operations, people, senders, streams, suppressions
+from dispatcher.api.v1 import (
+    campaigns,
+    conversations,
+    keys,
+    messages,
+    operations,
+    people,
+    replies,
+    senders,
+    streams,
+    suppressions,
+    unsure_replies,
+)
 from dispatcher.app import App
 
-_DESCRIPTION = """Campaigns and single template messages over WhatsApp: never twice, never lost, never over a limit, and always able to say
+_DESCRIPTION = """Campaigns, single template messages and replies over WhatsApp: never twice, never lost, never over a limit, and always able to say
 why something waits. Errors are problem details (RFC 9457). Lists are read page by page: `next` of a page is the `cursor` of
 the next one, and null at the end. Calls that create something carry an `Idempotency-Key`. See docs/api.md.
 """
@@ -25,10 +37,13 @@ ROUTERS = (
     messages.of_campaigns,
     streams.router,
     messages.singles,
+    conversations.router,
+    replies.router,
     senders.router,
     senders.templates,
     suppressions.router,
     operations.unsure,
+    unsure_replies.router,
     operations.quarantine,
     keys.keys,
     keys.audit,

@@ -16,7 +16,7 @@ from dispatcher.domain.campaign import Campaign, CampaignState, UnsurePolicy
 from dispatcher.domain.listing import MessageLine
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import ReceiptState
-from dispatcher.domain.report import MessageView
+from dispatcher.domain.report import MessageView, ReceiptView
 from dispatcher.engine.explain import Explanation
 
 Number = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -133,6 +133,20 @@ class ReceiptOut(Model):
     failed_at: datetime | None
     code: int | None
 
+    @classmethod
+    def of(cls, view: ReceiptView) -> ReceiptOut:
+        """As the house has it."""
+        return cls(
+            attempt=view.attempt,
+            wamid=view.wamid,
+            state=view.state,
+            sent_at=view.receipt.sent_at,
+            delivered_at=view.receipt.delivered_at,
+            read_at=view.receipt.read_at,
+            failed_at=view.receipt.failed_at,
+            code=view.receipt.code,
+        )
+
 
 class MessageDetail(Model):
     """A message with its history."""
@@ -166,19 +180,7 @@ class MessageDetail(Model):
             },
             values=list(view.values),
             attempts=[AttemptOut(**asdict(attempt)) for attempt in view.attempts],
-            receipts=[
-                ReceiptOut(
-                    attempt=each.attempt,
-                    wamid=each.wamid,
-                    state=each.state,
-                    sent_at=each.receipt.sent_at,
-                    delivered_at=each.receipt.delivered_at,
-                    read_at=each.receipt.read_at,
-                    failed_at=each.receipt.failed_at,
-                    code=each.receipt.code,
-                )
-                for each in view.receipts
-            ],
+            receipts=[ReceiptOut.of(receipt) for receipt in view.receipts],
         )
 
 

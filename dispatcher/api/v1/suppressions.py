@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import Field
 
 from dispatcher.api.guard import PREFIX, Caller, Guarded, House, needs
 from dispatcher.api.schemas import Cursor, Limit, Line, Model, example
 from dispatcher.api.v1.message_models import Number
+from dispatcher.api.v1.reply_models import Person
 from dispatcher.domain.access import Scope
 from dispatcher.domain.errors import BadValue
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.ids import PersonKey, is_user_id
+from dispatcher.domain.opting import HistoryEntry, SuppressionChange
 from dispatcher.domain.phone import BadPhone, Phone, parse_phone
 from dispatcher.domain.report import Suppressed
 
@@ -87,11 +89,58 @@ class SuppressedPage(Model):
     next: str | None
 
 
+class HistoryOut(Model):
+    """Something that happened to a person on the list."""
+
+    at: Annotated[datetime, Field(description="When it was said.")]
+    change: SuppressionChange
+    reason: str
+    source: str
+    recorded_at: Annotated[datetime, Field(description="When we heard of it.")]
+
+    @classmethod
+    def of(cls, entry: HistoryEntry) -> HistoryOut:
+        """As the house has it."""
+        return cls.model_validate(entry, from_attributes=True)
+
+
+class HistoryList(Model):
+    """All that happened to a person on the list."""
+
+    model_config = example(
+        items=[
+            {
+                "at": "2026-09-30T08:00:00Z",
+                "change": "opted_out",
+                "reason": "opted_out",
+                "source": "harbour: stop",
+                "recorded_at": "2026-09-30T08:00:01Z",
+            }
+        ]
+    )
+
+    items: list[HistoryOut]
+
+
 @router.get("", **needs(Scope.READ))
 async def list_suppressions(house: House, cursor: Cursor = None, limit: Limit = 100) -> SuppressedPage:
     """Everybody on the list, by number."""
     page = await house.listings.suppressions(PersonKey(cursor or ""), limit)
     return SuppressedPage(items=[SuppressedOut.of(person) for person in page.items], next=page.next)
+
+
+@router.get("/{person}/history", **needs(Scope.READ))
+async def show_history(
+    person: Annotated[
+        Person,
+        Path(description="A phone number, or a user id.", examples=["+4915123456789"]),
+    ],
+    house: House,
+) -> HistoryList:
+    """When and how a person opted out or in, or was put on the list or taken off it; the oldest first."""
+    key = person if is_user_id(person) else _phones([person], house.settings.default_region)[0].key
+    entries = await house.senders.suppression_history(key)
+    return HistoryList(items=[HistoryOut.of(entry) for entry in entries])
 
 
 @router.post("", **needs(Scope.SUPPRESSIONS_WRITE))

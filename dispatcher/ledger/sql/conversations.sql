@@ -114,6 +114,34 @@ WHERE c.merged_into IS NULL AND ($2::text IS NULL OR s.name = $2)
 ORDER BY c.last_inbound_at DESC NULLS LAST, c.id DESC
 LIMIT $1
 
+-- name: page
+-- The same order, of all or of one sender ($2), after the place where a page ended: when its last person wrote ($3; NULL:
+-- never), and its number ($4; NULL: from the beginning). Each half reads no more than a page from an index.
+WITH heard AS (
+    SELECT * FROM conversations
+    WHERE merged_into IS NULL AND ($2::bigint IS NULL OR sender_id = $2)
+      AND last_inbound_at <= CASE
+          WHEN $3::timestamptz IS NOT NULL THEN $3
+          WHEN $4::bigint IS NULL THEN 'infinity' ELSE '-infinity' END
+      AND ($4 IS NULL OR last_inbound_at < $3 OR id < $4)
+    ORDER BY last_inbound_at DESC NULLS LAST, id DESC
+    LIMIT $1
+), silent AS (
+    SELECT * FROM conversations
+    WHERE merged_into IS NULL AND ($2::bigint IS NULL OR sender_id = $2)
+      AND last_inbound_at IS NULL AND ($3 IS NOT NULL OR $4 IS NULL OR id < $4)
+    ORDER BY id DESC
+    LIMIT $1
+)
+SELECT c.id, s.name AS sender, c.person_key, c.person, c.user_id, c.name,
+    nullif(c.window_ends_at, '-infinity') AS window_ends_at, c.last_inbound_at, c.free_entry_at, c.started_at,
+    (SELECT reason FROM suppressions p
+     WHERE p.person_key = c.person_key AND (p.until IS NULL OR p.until > ledger_now())) AS suppressed
+FROM (SELECT * FROM heard UNION ALL SELECT * FROM silent) c
+JOIN senders s ON s.id = c.sender_id
+ORDER BY c.last_inbound_at DESC NULLS LAST, c.id DESC
+LIMIT $1
+
 -- name: survivor
 -- The conversation that a number stands for, itself or the one that it became part of.
 WITH RECURSIVE way AS (
@@ -129,14 +157,14 @@ SELECT at, kind, wamid, content FROM inbound WHERE conversation_id = $1 ORDER BY
 -- name: outbound
 -- Messages of campaigns to the person by this sender, and replies; the newest first. Older messages of campaigns than Meta
 -- reports on are not looked for.
-SELECT m.posted_at AS at, c.name || ': ' || c.template AS text, m.wamid
+SELECT m.posted_at AS at, 'template' AS kind, c.name || ': ' || c.template AS text, m.wamid
 FROM conversations v
 JOIN lanes l ON l.sender_id = v.sender_id
 JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > ledger_now() - interval '35 days'
 JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
 WHERE v.id = $1 AND m.posted_at IS NOT NULL
 UNION ALL
-SELECT posted_at, coalesce(content -> 'text' ->> 'body', content ->> 'type'), wamid
+SELECT posted_at, content ->> 'type', coalesce(content -> 'text' ->> 'body', content ->> 'type'), wamid
 FROM replies
 WHERE conversation_id = $1 AND posted_at IS NOT NULL
 ORDER BY at DESC

@@ -36,12 +36,13 @@ RETURNING id, position
 SELECT id, conversation_id, position, content, context_wamid FROM replies WHERE sender_id = $1 AND idempotency_key = $2
 
 -- name: recent
--- The numbers of the newest, of one sender ($1), one conversation ($2), in one state ($3); NULL: whichever.
+-- The numbers of the newest, of one sender ($1), one conversation ($2), in one state ($3), before one of them ($5); NULL:
+-- whichever.
 SELECT ARRAY(
     SELECT id
     FROM replies
     WHERE ($1::bigint IS NULL OR sender_id = $1) AND ($2::bigint IS NULL OR conversation_id = $2)
-      AND ($3::text IS NULL OR state = $3)
+      AND ($3::text IS NULL OR state = $3) AND ($5::bigint IS NULL OR id < $5)
     ORDER BY id DESC
     LIMIT $4)
 

@@ -94,13 +94,15 @@ WHERE r.state = 'unsure'
 LIMIT $1
 
 -- name: unsure
--- For people: what is unsure, and who decides. $1 only these; NULL: all. $3 the grace.
+-- For people: what is unsure, and who decides. $1 only these; NULL: all. $3 the grace. $4 those after
+-- this one; NULL: from the first on.
 SELECT r.id, r.attempt, coalesce(c.person, c.user_id, c.person_key) AS person, s.name AS sender, r.posted_at, r.reason, r.code,
     r.detail, r.unsure_policy, CASE WHEN r.unsure_policy <> 'ask' THEN r.posted_at + $3::interval END AS decides_at
 FROM replies r
 JOIN conversations c ON c.id = r.conversation_id
 JOIN senders s ON s.id = r.sender_id
 WHERE r.state = 'unsure' AND ($1::bigint[] IS NULL OR r.id = ANY ($1))
+  AND ($4::bigint IS NULL OR r.id > $4)
 ORDER BY r.id
 LIMIT $2
 
