@@ -30,6 +30,8 @@ class Refused(DispatchError):
         *,
         hint: str | None = None,
         problems: Sequence[str] = (),
+        field: str | None = None,
+        window_closed_at: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__("; ".join([f"{status} {kind}: {detail}", *problems, *([hint] if hint else [])]))
@@ -39,6 +41,10 @@ class Refused(DispatchError):
         self.detail = detail
         self.hint = hint
         self.problems = tuple(problems)
+        self.field = field
+        """Of a reply that Meta would refuse ("bad_content"): the part of it that is at fault."""
+        self.window_closed_at = window_closed_at
+        """Of a reply that comes too late ("window_closed")."""
         self.retry_after_s = retry_after_s
         """When to come again, where waiting helps."""
 
@@ -57,5 +63,7 @@ class Refused(DispatchError):
             str(told.get("detail", body[:200].decode(errors="replace"))),
             hint=told.get("hint"),
             problems=told.get("problems") or (),
+            field=told.get("field"),
+            window_closed_at=told.get("window_closed_at"),
             retry_after_s=float(after) if after.isdecimal() else None,
         )

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dispatcher.client.calls import Call, Paged, get, given
-from dispatcher.client.shapes import Changed, Sender, Senders, Suppressed
+from dispatcher.client.shapes import Changed, History, Sender, Senders, Suppressed
 
 
 def every() -> Call[Senders]:
@@ -38,3 +38,8 @@ def unsuppress(people: Sequence[str]) -> Call[Changed]:
 def suppressed() -> Paged[Suppressed]:
     """Everybody on the list."""
     return Paged(get("/suppressions", limit=1_000))
+
+
+def history(person: str) -> Call[History]:
+    """How a person, by number or user id, came onto the list and off it."""
+    return get(f"/suppressions/{quote(person, safe='')}/history")

@@ -259,3 +259,19 @@ class Changed(TypedDict):
 
     given: int
     changed: int
+
+
+class HistoryEntry(TypedDict):
+    """Something that happened to a person on the suppression list."""
+
+    at: str
+    change: str
+    reason: str
+    source: str
+    recorded_at: str
+
+
+class History(TypedDict):
+    """All that happened to a person on the list, the oldest first."""
+
+    items: list[HistoryEntry]

@@ -116,6 +116,9 @@ def test_a_waiting_reply_is_explained_and_can_be_cancelled(shop: Dispatch) -> No
     assert shop("replies", "cancel", 1).code == ExitCode.DONE
     assert shop("replies", "cancel", 1).code == ExitCode.WRONG
     assert shop("replies", "explain", 2, "--json").json["binding"]["reason"] == "queued"
+    log = shop("audit", "--json").json["entries"]
+    told = [(each["action"], each["subject"]) for each in log if each["subject"].startswith("reply")]
+    assert told == [("reply_cancelled", "reply 1"), ("reply_queued", "reply 2"), ("reply_queued", "reply 1")]
     assert shop("replies", "show", 404).code == ExitCode.WRONG
 
 

@@ -7,13 +7,15 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import uvicorn
 from support.builders import a_phone
+from support.conversations import a_conversation, has_written
 from support.waiting import wait_until
 
-from dispatcher.client import Refused, Unreachable, campaigns, messages, senders
+from dispatcher.client import Refused, Unreachable, campaigns, messages, replies, senders
 from dispatcher.client.calls import Call
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.ids import CampaignId
@@ -100,6 +102,35 @@ async def test_senders_suppressions_and_single_messages(made: Made) -> None:
                 once="order-1",
             )
         )
+
+
+async def test_a_reply_from_the_conversation_to_its_end(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dispatcher.client.replies.PAGE", 2)
+    harbour = await made.world.app.senders.named("harbour")
+    await has_written(made.world, harbour, a_phone(1))
+    await a_conversation(made.world.app.database, harbour, a_phone(2), open_for=timedelta(hours=-1))
+    [_, first] = await made.each(replies.conversations("harbour"))
+    assert (first["person"], first["window"]["is_open"]) == (a_phone(1), True)
+    said = [
+        await made.do(replies.say(first["person"], text, sender="harbour", key=f"ticket-1-{text}"))
+        for text in ("one", "two", "three")
+    ]
+    again = await made.do(replies.say(first["person"], "one", sender="harbour", key="ticket-1-one"))
+    assert (again["id"], again["is_new"]) == (said[0]["id"], False)
+    listed = await made.each(replies.every(sender="harbour", person=a_phone(1)))
+    assert [each["id"] for each in listed] == [each["id"] for each in reversed(said)]
+    assert (await made.do(replies.cancel(said[1]["id"])))["reply"]["state"] == "cancelled"
+    assert (await made.do(replies.show(said[2]["id"])))["reply"]["waits_for"] == said[0]["id"]
+    assert (await made.do(replies.transcript(first["id"], 5)))["messages"] == []
+    with pytest.raises(Refused) as late:
+        await made.do(replies.say(a_phone(2), "hello?", sender="harbour"))
+    assert late.value.kind == "window_closed"
+    assert late.value.window_closed_at is not None
+    with pytest.raises(Refused) as bad:
+        await made.do(replies.say(a_phone(1), {"type": "sticker", "source": "x"}, sender="harbour"))
+    assert (bad.value.kind, bad.value.field) == ("bad_content", "source")
+    with pytest.raises(Refused, match="nothing to mark"):
+        await made.do(replies.mark_read(a_phone(3), sender="harbour"))
 
 
 # What was done although nobody learned of it.

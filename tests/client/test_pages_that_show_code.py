@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.builders import a_phone
+from support.conversations import has_written
 from support.street import served
 from support.world import World
 
@@ -35,7 +36,7 @@ async def environment(monkeypatch: pytest.MonkeyPatch, world: World, tmp_path: P
     for template in TEMPLATES:
         fields = ("name", "language", "category", "components")
         await world.meta.has_template({field: template[field] for field in fields})
-    await world.a_sender("harbour")
+    await has_written(world, await world.a_sender("harbour"), "+4915123456789")
     _, key = await world.app.access.create("pages", set(Scope), rate=Rate.parse("1000/s"))
     async with served(world.app) as url:
         yield {**os.environ, "DISPATCH_URL": url, "DISPATCH_KEY": key, "NO_PROXY": "*"}
@@ -77,3 +78,5 @@ async def test_the_api_page_works_from_top_to_bottom(
     await asyncio.to_thread(run, [sys.executable, "-c", code], tmp_path, environment)
     assert await world.app.database.fetchval("SELECT count(*) FROM campaigns") == 3
     assert a_phone(0) not in exported
+    told = [(view.state, view.key) for view in await world.app.replies.recent(10)]
+    assert told == [("pending", "shift-12"), ("cancelled", None)]

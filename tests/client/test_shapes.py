@@ -10,13 +10,15 @@ from pydantic import BaseModel
 from dispatcher.api.schemas import HoldOut
 from dispatcher.api.v1 import (
     campaign_models,
+    conversations,
     message_models,
     people_models,
+    reply_models,
     sender_models,
     streams,
     suppressions,
 )
-from dispatcher.client import shapes
+from dispatcher.client import reply_shapes, shapes
 from dispatcher.domain.campaign import CampaignState, UnsurePolicy
 from dispatcher.domain.message import MessageState
 
@@ -41,6 +43,18 @@ PAIRS: list[tuple[Any, type[BaseModel]]] = [
     (shapes.Senders, sender_models.SenderList),
     (shapes.Suppressed, suppressions.SuppressedOut),
     (shapes.Changed, suppressions.ChangedOut),
+    (shapes.HistoryEntry, suppressions.HistoryOut),
+    (shapes.History, suppressions.HistoryList),
+    (reply_shapes.QueuedReply, reply_models.QueuedOut),
+    (reply_shapes.Reply, reply_models.ReplyOut),
+    (reply_shapes.ReplyDetail, reply_models.ReplyDetail),
+    (reply_shapes.ExplainedReply, reply_models.ExplainedReply),
+    (reply_shapes.Marked, reply_models.MarkedOut),
+    (reply_shapes.Window, conversations.WindowOut),
+    (reply_shapes.Conversation, conversations.ConversationOut),
+    (reply_shapes.Spoken, conversations.SpokenOut),
+    (reply_shapes.Linked, conversations.LinkedOut),
+    (reply_shapes.Transcript, conversations.TranscriptOut),
 ]
 
 
@@ -50,7 +64,12 @@ def test_a_shape_has_the_fields_of_the_answer(shape: Any, model: type[BaseModel]
 
 
 def test_every_shape_is_compared() -> None:
-    known = {each for each in vars(shapes).values() if isinstance(each, type) and hasattr(each, "__total__")}
+    known = {
+        each
+        for module in (shapes, reply_shapes)
+        for each in vars(module).values()
+        if isinstance(each, type) and hasattr(each, "__total__")
+    }
     assert known - {shape for shape, _ in PAIRS} == {shapes.ExportedRow}
     assert set(get_type_hints(shapes.ExportedRow)) == set(streams.COLUMNS)
 

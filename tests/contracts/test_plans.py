@@ -16,6 +16,7 @@ from dispatcher.ledger.queries import load
 
 PEOPLE = 20_000
 TURNS, RECEIPTS, SUPPRESSIONS = load("turns"), load("receipts"), load("suppressions")
+CONVERSATIONS, REPLIES = load("conversations"), load("replies")
 
 
 @pytest.fixture
@@ -107,3 +108,36 @@ async def test_whoever_opts_out_is_found_in_a_campaign_by_their_key(ledger: Ledg
         lines = await touched(ledger, SUPPRESSIONS[name], [person])
         assert lines
         assert all(map(is_by_index, lines)), (name, lines)
+
+
+async def test_pages_of_conversations_and_replies_read_no_more_than_they_show(ledger: Ledger) -> None:
+    busy, quiet = await ledger.a_sender(name="busy"), await ledger.a_sender(name="quiet")
+    await ledger.database.execute(
+        """INSERT INTO conversations (sender_id, person_key, last_inbound_at)
+        SELECT CASE WHEN n % 1000 = 0 THEN $1::bigint ELSE $2 END, n, ledger_now() - n * interval '1 second'
+        FROM generate_series(1, 20000) AS n""",
+        quiet.id,
+        busy.id,
+    )
+    await ledger.database.execute(
+        """INSERT INTO replies (conversation_id, sender_id, position, content, unsure_policy, state)
+        SELECT id, sender_id, 1, '{}', 'give_up', 'accepted' FROM conversations"""
+    )
+    await ledger.database.execute("ANALYZE")
+    place = await ledger.database.fetchrow(
+        "SELECT last_inbound_at, id FROM conversations WHERE person_key = '9000'"
+    )
+    assert place is not None
+    for statement, arguments, index in (
+        (CONVERSATIONS["page"], (11, quiet.id, None, None), "conversations_of_sender"),
+        (CONVERSATIONS["page"], (11, quiet.id, *place), "conversations_of_sender"),
+        (CONVERSATIONS["page"], (11, None, *place), "conversations_heard"),
+        (REPLIES["recent"], (quiet.id, None, None, 11, None), "replies_of_sender"),
+    ):
+        rows = await ledger.database.fetch(
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", *arguments
+        )
+        plan = "\n".join(row[0] for row in rows)
+        assert index in plan, plan
+        assert "Seq Scan on conversations" not in plan, plan
+        assert all(int(skipped) < 50 for skipped in re.findall(r"Removed by Filter: (\d+)", plan)), plan

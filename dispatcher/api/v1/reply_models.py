@@ -41,7 +41,7 @@ _REPLY: Mapping[str, Any] = {
     "content": {"type": "text", "text": {"preview_url": False, "body": "It comes tomorrow."}},
     "context": None,
     "key": "ticket-4711-1",
-    "unsure_policy": "give_up",
+    "unsure_policy": "ask",
 }
 _DETAIL: Mapping[str, Any] = {**_REPLY, "attempts": [], "receipts": []}
 

@@ -153,10 +153,11 @@ async def suppress(body: SuppressionIn, house: House, caller: Caller) -> Changed
 
 
 @router.post("/remove", **needs(Scope.SUPPRESSIONS_WRITE))
-async def unsuppress(body: SuppressionEnd, house: House) -> ChangedOut:
+async def unsuppress(body: SuppressionEnd, house: House, caller: Caller) -> ChangedOut:
     """Take people off the list; messages that were left out because of it stay so."""
     phones = _phones(body.people, house.settings.default_region)
-    removed = await house.senders.unsuppress([PersonKey(phone.key) for phone in phones])
+    keys = [PersonKey(phone.key) for phone in phones]
+    removed = await house.senders.unsuppress(keys, f"key {caller.prefix}")
     return ChangedOut(given=len(phones), changed=removed)
 
 

@@ -60,8 +60,8 @@ class UnsureReplyPage(Model):
                 "reason": "answer_lost",
                 "code": None,
                 "detail": "operation timed out",
-                "policy": "give_up",
-                "decides_at": "2026-09-30T08:25:00Z",
+                "policy": "ask",
+                "decides_at": None,
             }
         ],
         next=None,
