@@ -79,4 +79,4 @@ async def test_the_api_page_works_from_top_to_bottom(
     assert await world.app.database.fetchval("SELECT count(*) FROM campaigns") == 3
     assert a_phone(0) not in exported
     told = [(view.state, view.key) for view in await world.app.replies.recent(10)]
-    assert told == [("pending", "shift-12"), ("cancelled", None)]
+    assert told == [("pending", "shift-12-1"), ("cancelled", None)]
