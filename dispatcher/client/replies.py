@@ -14,6 +14,7 @@ from dispatcher.client.reply_shapes import (
     Reply,
     Transcript,
 )
+from dispatcher.client.shapes import MessageState
 
 PAGE = 1_000
 
@@ -44,9 +45,11 @@ def show(reply_id: int) -> Call[ExplainedReply]:
     return get(f"/replies/{reply_id}")
 
 
-def every(*, sender: str | None = None, person: str | None = None) -> Paged[Reply]:
-    """All replies, the newest first; of one sender, to one person of that sender."""
-    return Paged(get("/replies", sender=sender, person=person, limit=PAGE))
+def every(
+    *, sender: str | None = None, person: str | None = None, state: MessageState | None = None
+) -> Paged[Reply]:
+    """All replies, the newest first; of one sender, to one person of that sender, in one state."""
+    return Paged(get("/replies", sender=sender, person=person, state=state, limit=PAGE))
 
 
 def cancel(reply_id: int) -> Call[ExplainedReply]:

@@ -14,7 +14,8 @@ from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue, ChannelRefused, ChannelUnavailable, Conflict
 from dispatcher.domain.gate import decide_reply, sender_hold
 from dispatcher.domain.hold import LIFTED_BY, Hold, HoldReason
-from dispatcher.domain.ids import MessageId, PersonKey, is_user_id
+from dispatcher.domain.ids import ConversationId, MessageId, PersonKey, SenderId, is_user_id
+from dispatcher.domain.listing import Page
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.phone import BadPhone, parse_phone
@@ -48,6 +49,13 @@ class _Person(NamedTuple):
     user_id: str | None
 
 
+class _Meant(NamedTuple):
+    """Replies of one sender, or of one of its conversations; None: of any."""
+
+    sender: SenderId | None
+    conversation: ConversationId | None
+
+
 @dataclass(frozen=True, slots=True)
 class Replies:
     """The engine's door for everything about replies."""
@@ -63,7 +71,8 @@ class Replies:
     """Of the replies that are queued from now on."""
 
     async def queue(self, new: NewReply) -> Queued | NotQueued:
-        """Have it sent, as soon as the sender may. Raises NotFound for the sender, BadValue for no person or no key.
+        """Have it sent, as soon as the sender may. Raises NotFound for the sender, BadValue for no person or no key, and
+        Busy where another order for the conversation takes too long.
 
         The same key from the same sender is the same reply: asked for again, it is not sent again, also when the
         window has closed since.
@@ -108,26 +117,28 @@ class Replies:
         sender: str | None = None,
         person: str | None = None,
         state: MessageState | None = None,
-        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first, of one sender, to one person of that sender, in one state, before one of them.
+        """The newest first, of one sender, to one person of that sender, in one state. Raises NotFound, BadValue."""
+        meant = await self._meant(sender, person)
+        if meant is None:
+            return ()
+        return await self.book.recent(most, sender=meant.sender, conversation=meant.conversation, state=state)
 
-        Raises NotFound, BadValue.
-        """
-        if person is not None and sender is None:
-            raise BadValue("say of which sender: a person may write to several")
-        known = await self.senders.named(sender) if sender is not None else None
-        addressee = None
-        if known is not None and person is not None:
-            addressee = await self.book.addressee(known, *_person(person))
-            if addressee is None:
-                return ()
-        return await self.book.recent(
-            most,
-            sender=known.id if known else None,
-            conversation=addressee.conversation_id if addressee else None,
-            state=state,
-            before=before,
+    async def page(
+        self,
+        before: MessageId | None,
+        limit: int,
+        *,
+        sender: str | None = None,
+        person: str | None = None,
+        state: MessageState | None = None,
+    ) -> Page[ReplyView, MessageId]:
+        """The same, page by page; those before this one. Raises NotFound, BadValue."""
+        meant = await self._meant(sender, person)
+        if meant is None:
+            return Page((), None)
+        return await self.book.page(
+            before, limit, sender=meant.sender, conversation=meant.conversation, state=state
         )
 
     async def cancel(self, reply_id: MessageId) -> None:
@@ -176,6 +187,18 @@ class Replies:
     async def check(self) -> Sequence[Fault]:
         """Prove the order; empty when all is well."""
         return await self.book.check()
+
+    async def _meant(self, sender: str | None, person: str | None) -> _Meant | None:
+        """Whose replies are asked for; None: those to somebody who has never written."""
+        if sender is None:
+            if person is not None:
+                raise BadValue("say of which sender: a person may write to several")
+            return _Meant(None, None)
+        known = await self.senders.named(sender)
+        if person is None:
+            return _Meant(known.id, None)
+        addressee = await self.book.addressee(known, *_person(person))
+        return None if addressee is None else _Meant(known.id, addressee.conversation_id)
 
     async def _known(
         self, sender: Sender, addressee: Addressee, draft: ReplyDraft

@@ -15,6 +15,7 @@ from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import Busy, NotFound
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import REPLIES, ConversationId, MessageId, PersonKey, SenderId
+from dispatcher.domain.listing import Page
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.queued_reply import Addressee, KnownReply, ReplyDraft, ReplyView
 from dispatcher.domain.report import Fault
@@ -25,6 +26,8 @@ from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, hold_of, receipt_view_of, sender_of
 
 SQL = load("replies")
+LOOK_MOST = 5_000
+"""Replies that one page looks at, where it wants those of one state only."""
 HISTORY = load("campaigns")
 """Attempts and receipts stand where those of messages stand."""
 
@@ -82,11 +85,33 @@ class LedgerReplies:
         sender: SenderId | None = None,
         conversation: ConversationId | None = None,
         state: MessageState | None = None,
-        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first; only those before this one."""
-        ids = await self._db.fetchval(SQL["recent"], sender, conversation, state, most, before)
+        """The newest first."""
+        ids = await self._db.fetchval(SQL["recent"], sender, conversation, state, most)
         return [_view_of(row) for row in await self._db.fetch(SQL["views"], ids)]
+
+    async def page(
+        self,
+        before: MessageId | None,
+        limit: int,
+        *,
+        sender: SenderId | None = None,
+        conversation: ConversationId | None = None,
+        state: MessageState | None = None,
+    ) -> Page[ReplyView, MessageId]:
+        """The newest first; those before this one.
+
+        A page of one state may be short, or empty, and say all the same where to go on: it looks at `LOOK_MOST` replies at
+        most.
+        """
+        look = limit + 1 if state is None else max(limit + 1, LOOK_MOST)
+        row = await self._db.fetchrow(SQL["page"], sender, conversation, state, limit + 1, before, look)
+        assert row is not None
+        shown = row["ids"][:limit]
+        views = [_view_of(each) for each in await self._db.fetch(SQL["views"], shown)]
+        if len(row["ids"]) > limit:
+            return Page(views, MessageId(shown[-1]))
+        return Page(views, MessageId(row["last_id"]) if row["has_more"] else None)
 
     async def cancel(self, reply_id: MessageId) -> SenderId | None:
         """Give up a pending reply. Returns its sender; None when it is not pending."""

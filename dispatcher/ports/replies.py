@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import ConversationId, MessageId, PersonKey, SenderId
+from dispatcher.domain.listing import Page
 from dispatcher.domain.message import MessageState, Outcome
 from dispatcher.domain.posted import Posted
 from dispatcher.domain.queued_reply import (
@@ -55,9 +56,20 @@ class ReplyBook(Protocol):
         sender: SenderId | None = None,
         conversation: ConversationId | None = None,
         state: MessageState | None = None,
-        before: MessageId | None = None,
     ) -> Sequence[ReplyView]:
-        """The newest first; only those before this one."""
+        """The newest first."""
+        ...
+
+    async def page(
+        self,
+        before: MessageId | None,
+        limit: int,
+        *,
+        sender: SenderId | None = None,
+        conversation: ConversationId | None = None,
+        state: MessageState | None = None,
+    ) -> Page[ReplyView, MessageId]:
+        """The newest first, those before this one; a page of one state may be short, or empty, and say where to go on."""
         ...
 
     async def cancel(self, reply_id: MessageId) -> SenderId | None:

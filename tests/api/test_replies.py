@@ -172,6 +172,22 @@ async def test_replies_are_listed_page_by_page_and_by_person(desk: FrontDoor) ->
     assert (await desk.call("GET", "/replies", params={"person": EVE})).status_code == 422
 
 
+async def test_a_page_of_one_state_looks_no_further_than_it_may(
+    desk: FrontDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dispatcher.ledger.replies.LOOK_MOST", 3)
+    order = [(await desk.post("/replies", a_reply(), 201))["id"] for _ in range(6)]
+    for gone in (order[0], order[5]):
+        await desk.post(f"/replies/{gone}/cancel")
+    pages, cursor = [], ""
+    while cursor is not None:
+        page = await desk.get(f"/replies?state=cancelled&limit=1{cursor and f'&cursor={cursor}'}")
+        pages.append([each["id"] for each in page["items"]])
+        cursor = page["next"]
+    assert [number for page in pages for number in page] == [order[5], order[0]]
+    assert [] in pages
+
+
 async def test_a_reply_says_why_it_waits_and_can_be_given_up(desk: FrontDoor) -> None:
     first = (await desk.post("/replies", a_reply(), 201))["id"]
     second = (await desk.post("/replies", a_reply(context="wamid.1"), 201))["id"]

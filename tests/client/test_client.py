@@ -91,6 +91,8 @@ async def test_senders_suppressions_and_single_messages(made: Made) -> None:
     assert await made.do(senders.suppress([a_phone(1)])) == {"given": 1, "changed": 1}
     assert [each["person"] for each in await made.each(senders.suppressed())] == [a_phone(1)]
     assert (await made.do(senders.unsuppress([a_phone(1)])))["changed"] == 1
+    told = (await made.do(senders.history(a_phone(1))))["items"]
+    assert [each["change"] for each in told] == ["added", "removed"]
     with pytest.raises(Refused, match="for marketing"):
         await made.do(
             messages.send(

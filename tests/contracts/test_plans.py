@@ -132,7 +132,7 @@ async def test_pages_of_conversations_and_replies_read_no_more_than_they_show(le
         (CONVERSATIONS["page"], (11, quiet.id, None, None), "conversations_of_sender"),
         (CONVERSATIONS["page"], (11, quiet.id, *place), "conversations_of_sender"),
         (CONVERSATIONS["page"], (11, None, *place), "conversations_heard"),
-        (REPLIES["recent"], (quiet.id, None, None, 11, None), "replies_of_sender"),
+        (REPLIES["page"], (quiet.id, None, None, 11, 15_000, 11), "replies_of_sender"),
     ):
         rows = await ledger.database.fetch(
             f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", *arguments

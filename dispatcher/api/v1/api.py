@@ -26,9 +26,10 @@ from dispatcher.api.v1 import (
 )
 from dispatcher.app import App
 
-_DESCRIPTION = """Campaigns, single template messages and replies over WhatsApp: never twice, never lost, never over a limit, and always able to say
-why something waits. Errors are problem details (RFC 9457). Lists are read page by page: `next` of a page is the `cursor` of
-the next one, and null at the end. Calls that create something carry an `Idempotency-Key`. See docs/api.md.
+_DESCRIPTION = """Campaigns, single template messages and replies over WhatsApp: never twice, never lost, never over a limit,
+and always able to say why something waits. Errors are problem details (RFC 9457). Lists are read page by page: `next` of a
+page is the `cursor` of the next one, and null at the end. Calls that create something carry an `Idempotency-Key`. See
+docs/api.md.
 """
 
 ROUTERS = (

@@ -68,15 +68,19 @@ async def list_replies(
         Person | None,
         Query(description="To this person of that sender only.", examples=["+4915123456789"]),
     ] = None,
+    state: Annotated[MessageState | None, Query(description="Only those in this state.")] = None,
 ) -> ReplyPage:
-    """Replies, the newest first; what they say is in them."""
+    """Replies, the newest first; what they say is in them.
+
+    A page of one state looks at some thousand replies at most. It may be short, or empty, and have a `next` all the same.
+    """
     before = number_of(cursor)
-    found = await house.replies.recent(
-        limit + 1, sender=sender, person=person, before=MessageId(before) if before is not None else None
+    page = await house.replies.page(
+        MessageId(before) if before is not None else None, limit, sender=sender, person=person, state=state
     )
     return ReplyPage(
-        items=[ReplyOut.of(view) for view in found[:limit]],
-        next=str(found[limit - 1].id) if len(found) > limit else None,
+        items=[ReplyOut.of(view) for view in page.items],
+        next=str(page.next) if page.next is not None else None,
     )
 
 

@@ -36,15 +36,28 @@ RETURNING id, position
 SELECT id, conversation_id, position, content, context_wamid FROM replies WHERE sender_id = $1 AND idempotency_key = $2
 
 -- name: recent
--- The numbers of the newest, of one sender ($1), one conversation ($2), in one state ($3), before one of them ($5); NULL:
--- whichever.
+-- The numbers of the newest, of one sender ($1), one conversation ($2), in one state ($3); NULL: whichever.
 SELECT ARRAY(
     SELECT id
     FROM replies
     WHERE ($1::bigint IS NULL OR sender_id = $1) AND ($2::bigint IS NULL OR conversation_id = $2)
-      AND ($3::text IS NULL OR state = $3) AND ($5::bigint IS NULL OR id < $5)
+      AND ($3::text IS NULL OR state = $3)
     ORDER BY id DESC
     LIMIT $4)
+
+-- name: page
+-- The same, $4 at most, before one of them ($5; NULL: from the newest on), among the next $6 of the sender or conversation.
+-- `last_id` is where the look ended, which has more behind it only where it was long enough.
+WITH looked AS MATERIALIZED (
+    SELECT id, state
+    FROM replies
+    WHERE ($1::bigint IS NULL OR sender_id = $1) AND ($2::bigint IS NULL OR conversation_id = $2)
+      AND ($5::bigint IS NULL OR id < $5)
+    ORDER BY id DESC
+    LIMIT $6
+)
+SELECT ARRAY(SELECT id FROM looked WHERE $3::text IS NULL OR state = $3 ORDER BY id DESC LIMIT $4) AS ids,
+    (SELECT count(*) FROM looked) = $6 AS has_more, (SELECT min(id) FROM looked) AS last_id
 
 -- name: views
 -- These replies as people are shown them, the newest first; with the one that each waits for, as the claim sees it.
