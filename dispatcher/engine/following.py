@@ -11,14 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from dispatcher.domain.errors import LimitsUnavailable
+from dispatcher.domain.errors import LedgerUnavailable, LimitsUnavailable
 from dispatcher.domain.gate import HeldScope
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.hold import Hold, HoldReason
+from dispatcher.domain.ids import CampaignId, PersonKey
+from dispatcher.domain.message import ClaimedMessage
 from dispatcher.domain.pacing import Policy
+from dispatcher.domain.posted import Posted, PostedKind
+from dispatcher.domain.queued_reply import ClaimedReply
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.turn import Held
 from dispatcher.engine.answers import Consequence, Remember
 from dispatcher.engine.telling import tell
+from dispatcher.engine.tools import OUTAGE_PAUSE, LaneTools
 from dispatcher.ports import Limits, Memory
 
 FIRST_COOLDOWN = timedelta(hours=24)
@@ -90,6 +95,36 @@ async def tell_limits(
             await limits.stop_people(sender.pool, [origin.key])
         if consequence.pair_until is not None:
             await limits.back_off_pair(sender.pool, sender.id, origin.key, consequence.pair_until)
+
+
+async def follow(
+    tools: LaneTools, origin: Origin, consequence: Consequence, granted_at: datetime | None
+) -> Hold | None:
+    """All of it, for a turn: keep, tell the limits, tell of it. Returns what ends the turn, where something does.
+
+    Raises LedgerUnavailable.
+    """
+    held = await keep(tools.memory, origin, consequence, tools.clock.now())
+    await tell_limits(tools.limits, tools.policy, origin, consequence, held, granted_at)
+    if held is not None and consequence.held_scope is not None:
+        tools.telemetry.held(origin.sender, consequence.held_scope, held.hold)
+        return held.hold
+    hold = consequence.hold
+    if hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
+        return Hold(hold.reason, tools.clock.now() + OUTAGE_PAUSE, hold.detail)
+    return hold
+
+
+async def refused_before(
+    tools: LaneTools, campaign_id: CampaignId, message: ClaimedMessage | ClaimedReply, posted: Posted
+) -> int:
+    """How often a message got this refusal in earlier attempts; asked only where there were any."""
+    if posted.kind is not PostedKind.REFUSED or posted.verdict is None or message.attempt == 1:
+        return 0
+    try:
+        return await tools.memory.times_refused(campaign_id, message.id, posted.verdict.code)
+    except LedgerUnavailable:
+        return 0  # one attempt more than its calendar has is better than a message given up for no reason
 
 
 async def _leave_alone(memory: Memory, origin: Origin, consequence: Consequence, now: datetime) -> None:

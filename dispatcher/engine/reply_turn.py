@@ -22,10 +22,9 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import REPLIES, MessageId, SenderId, Token
 from dispatcher.domain.message import MessageState, Outcome, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
-from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.queued_reply import WINDOW_CLOSED, ClaimedReply, DeadReplyTurn
 from dispatcher.engine.answers import Consequence, consequence_of
-from dispatcher.engine.following import Origin, keep, tell_limits
+from dispatcher.engine.following import Origin, follow, refused_before
 from dispatcher.engine.reply_opening import open_reply_turn
 from dispatcher.engine.reply_settling import ReplySettler
 from dispatcher.engine.reply_tools import ReplyTools, reap_reply_turn
@@ -208,7 +207,10 @@ class ReplyTurn:
             self._settler.add(unsure(reply.id, "worker_stopped"))
             raise
         consequence = consequence_of(
-            reply, posted, shared.clock.now(), refused_before=await self._refused_before(reply, posted)
+            reply,
+            posted,
+            shared.clock.now(),
+            refused_before=await refused_before(shared, REPLIES, reply, posted),
         )
         shared.telemetry.posted(posted.kind, posted.verdict)
         self._settler.add(consequence.outcome)  # whatever happens from here on, it is not forgotten
@@ -216,33 +218,16 @@ class ReplyTurn:
             await self._follow(reply, consequence, granted_at)
         return consequence.outcome
 
-    async def _refused_before(self, reply: ClaimedReply, posted: Posted) -> int:
-        """How often the reply got this refusal in earlier attempts; asked only where there were any."""
-        if posted.kind is not PostedKind.REFUSED or posted.verdict is None or reply.attempt == 1:
-            return 0
-        try:
-            return await self.tools.shared.memory.times_refused(REPLIES, reply.id, posted.verdict.code)
-        except LedgerUnavailable:
-            return 0  # one attempt more than its calendar has is better than a reply given up for no reason
-
     async def _follow(
         self, reply: ClaimedReply, consequence: Consequence, granted_at: datetime | None
     ) -> None:
         """What an answer means beyond its reply."""
-        shared, sender = self.tools.shared, self.opened.sender
-        origin = Origin(sender, template="", language="", person=reply.who, key=reply.key)
+        origin = Origin(self.opened.sender, template="", language="", person=reply.who, key=reply.key)
         try:
-            held = await keep(shared.memory, origin, consequence, shared.clock.now())
+            hold = await follow(self.tools.shared, origin, consequence, granted_at)
         except LedgerUnavailable:
             self._end(None)  # the next post that gets this answer will try again
             return
-        await tell_limits(shared.limits, shared.policy, origin, consequence, held, granted_at)
-        hold = consequence.hold
-        if held is not None and consequence.held_scope is not None:
-            shared.telemetry.held(sender, consequence.held_scope, held.hold)
-            hold = held.hold
-        elif hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
-            hold = Hold(hold.reason, shared.clock.now() + OUTAGE_PAUSE, hold.detail)
         if hold is not None:
             self._end(hold)
 

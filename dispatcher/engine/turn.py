@@ -25,10 +25,10 @@ from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, token_start
 from dispatcher.domain.message import ClaimedMessage, MessageState, accepted, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
-from dispatcher.domain.posted import Posted, PostedKind
+from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
-from dispatcher.engine.following import Origin, keep, tell_limits
+from dispatcher.engine.following import Origin, follow, refused_before
 from dispatcher.engine.posting import Posts
 from dispatcher.engine.reaping import reap_turn
 from dispatcher.engine.settling import pause
@@ -241,7 +241,7 @@ class Turn:
             message,
             posted,
             self.tools.clock.now(),
-            refused_before=await self._refused_before(message, posted),
+            refused_before=await refused_before(self.tools, self.opened.campaign.id, message, posted),
         )
         if posted.kind in CERTAINLY_UNTAKEN and granted.reach is not None:
             self._settler.return_reach(granted.reach)
@@ -255,37 +255,18 @@ class Turn:
         self._settler.add(given_back(item.ready.message.id))
         self._settler.return_grant(item.granted)
 
-    async def _refused_before(self, message: ClaimedMessage, posted: Posted) -> int:
-        """How often the message got this refusal in earlier attempts; asked only where there were any."""
-        if posted.kind is not PostedKind.REFUSED or posted.verdict is None or message.attempt == 1:
-            return 0
-        try:
-            return await self.tools.memory.times_refused(
-                self.opened.campaign.id, message.id, posted.verdict.code
-            )
-        except LedgerUnavailable:
-            return 0  # one attempt more than its calendar has is better than a message given up for no reason
-
     async def _follow(
         self, message: ClaimedMessage, consequence: Consequence, granted_at: datetime | None
     ) -> None:
         """What an answer means beyond its message."""
-        tools, opened = self.tools, self.opened
-        campaign = opened.campaign
-        origin = Origin(opened.sender, campaign.template, campaign.language, message.person, message.key)
+        campaign = self.opened.campaign
+        origin = Origin(self.opened.sender, campaign.template, campaign.language, message.person, message.key)
         try:
-            held = await keep(tools.memory, origin, consequence, tools.clock.now())
+            hold = await follow(self.tools, origin, consequence, granted_at)
         except LedgerUnavailable:
             # The next post that gets this answer will try again.
             self._end(None)
             return
-        await tell_limits(tools.limits, tools.policy, origin, consequence, held, granted_at)
-        hold = consequence.hold
-        if held is not None and consequence.held_scope is not None:
-            tools.telemetry.held(opened.sender, consequence.held_scope, held.hold)
-            hold = held.hold
-        elif hold is not None and hold.reason is HoldReason.CHANNEL_UNAVAILABLE:
-            hold = Hold(hold.reason, tools.clock.now() + OUTAGE_PAUSE, hold.detail)
         if hold is not None:
             self._end(hold)
 

@@ -23,6 +23,7 @@ from dispatcher.ledger.audit import LedgerAudit, acting_as
 from dispatcher.ledger.database import Database, Transaction
 from dispatcher.ledger.keys import LedgerKeys
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.limits.key_rates import RedisKeyRates
 
 OPERATOR = Actor(ActorKind.COMMAND, "ann")
@@ -177,8 +178,23 @@ async def test_an_order_within_a_transaction_vanishes_with_it(database: Database
 
 
 async def test_what_nobody_ordered_is_not_in_the_log(database: Database) -> None:
-    await LedgerSenders(database).suppress([(PersonKey("4930"), "+4930")], "asked", "webhook")
+    await LedgerSuppressions(database).put([(PersonKey("+4930"), "+4930")], "asked", "webhook")
     assert await entries(database) == []
+
+
+async def test_an_order_about_the_suppression_list_names_its_people(database: Database) -> None:
+    book, person = LedgerSuppressions(database), PersonKey("+4930")
+    with acting_as(OPERATOR):
+        await book.put([(person, "+4930")], "asked", "command line")
+        await book.put([(person, "+4930")], "asked", "command line")
+        await book.remove([person], "command line")
+    on, off = await entries(database)
+    assert on.after == {
+        "people": {"number": 1, "first": ["+4930"]},
+        "reason": "asked",
+        "source": "command line",
+    }
+    assert off.before == {"people": {"number": 1, "first": ["+4930"]}}
 
 
 async def test_a_sealed_token_is_told_as_sealed_and_no_more(database: Database) -> None:
