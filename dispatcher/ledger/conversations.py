@@ -27,6 +27,7 @@ from dispatcher.domain.sender import Sender
 from dispatcher.domain.window import ServiceWindow
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.identities import LedgerIdentities
+from dispatcher.ledger.listings import plan_anew
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import sender_of
 from dispatcher.ledger.suppressions import LedgerSuppressions
@@ -78,7 +79,9 @@ class LedgerConversations:
     ) -> Page[ConversationView, ConversationPlace]:
         """Those after this place, in the same order; whoever has never written comes last."""
         at, number = after or (None, None)
-        rows = await self._db.fetch(SQL["page"], limit + 1, sender, at, number)
+        async with self._db.transaction() as connection:
+            await plan_anew(connection)
+            rows = await connection.fetch(SQL["page"], limit + 1, sender, at, number)
         last = rows[limit - 1] if len(rows) > limit else None
         return Page(
             [_view(row) for row in rows[:limit]],

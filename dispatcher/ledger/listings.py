@@ -14,7 +14,7 @@ from dispatcher.domain.listing import MessageLine, Page, PutAsideLine, RejectedL
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import ReceiptState
 from dispatcher.domain.report import Suppressed, UnsureView
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, campaign_of, unsure_of
 
@@ -93,6 +93,11 @@ class LedgerListings:
         rows = await self._db.fetch(SQL["quarantine"], before, limit + 1)
         items = [PutAsideLine(**row) for row in rows[:limit]]
         return Page(items, items[-1].id if len(rows) > limit else None)
+
+
+async def plan_anew(connection: Connection) -> None:
+    """Have the statements that follow in this transaction planned for their arguments."""
+    await connection.execute(SQL["plan_anew"])
 
 
 def _line_of(row: Row) -> MessageLine:

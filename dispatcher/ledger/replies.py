@@ -22,6 +22,7 @@ from dispatcher.domain.report import Fault
 from dispatcher.domain.sender import Sender
 from dispatcher.ledger.audit import note
 from dispatcher.ledger.database import Session
+from dispatcher.ledger.listings import plan_anew
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, hold_of, receipt_view_of, sender_of
 
@@ -105,7 +106,9 @@ class LedgerReplies:
         most.
         """
         look = limit + 1 if state is None else max(limit + 1, LOOK_MOST)
-        row = await self._db.fetchrow(SQL["page"], sender, conversation, state, limit + 1, before, look)
+        async with self._db.transaction() as connection:
+            await plan_anew(connection)
+            row = await connection.fetchrow(SQL["page"], sender, conversation, state, limit + 1, before, look)
         assert row is not None
         shown = row["ids"][:limit]
         views = [_view_of(each) for each in await self._db.fetch(SQL["views"], shown)]

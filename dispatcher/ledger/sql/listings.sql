@@ -85,6 +85,11 @@ WHERE m.state = 'unsure' AND (m.campaign_id, m.id) > ($1, $2)
 ORDER BY m.campaign_id, m.id
 LIMIT $3
 
+-- name: plan_anew
+-- For the rest of a transaction: what follows is planned for its arguments. Where one of them may be NULL, for "of whichever", the one
+-- plan for all of them reads everything to find the few of one sender.
+SET LOCAL plan_cache_mode = force_custom_plan
+
 -- name: quarantine
 -- The newest first; $1 those before this one, NULL: from the newest on.
 SELECT id, received_at, at, reason, detail, retry_at, octet_length(body) AS bytes
