@@ -86,8 +86,8 @@ ORDER BY m.campaign_id, m.id
 LIMIT $3
 
 -- name: plan_anew
--- For the rest of a transaction: what follows is planned for its arguments. Where one of them may be NULL, for "of whichever", the one
--- plan for all of them reads everything to find the few of one sender.
+-- For the rest of a transaction: what follows is planned for its arguments. Where one of them may be NULL, for "whichever",
+-- one plan for all reads everything to find the few of one sender.
 SET LOCAL plan_cache_mode = force_custom_plan
 
 -- name: quarantine
