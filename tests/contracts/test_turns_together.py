@@ -94,6 +94,21 @@ async def test_who_is_in_conversation_with_a_sender_is_left_to_it_as_long_as_it_
     assert [each.person for each in await ledger.turns.claim(one, 10)] == [a_phone(0)]
 
 
+async def test_whom_two_senders_talk_with_either_takes(ledger: Ledger) -> None:
+    """Each once left such a person to the other, for as long as the windows were open."""
+    filled = await ledger.a_campaign(people=1, senders=2)
+    one, two = [await ledger.a_turn(lane) for lane in filled.lanes]
+    for turn in (one, two):
+        await a_conversation(ledger.database, turn.sender, a_phone(0))
+    left = await ledger.turns.close_turn(two, None)
+    assert left.at is not None
+    hold = await ledger.database.fetchval("SELECT hold_reason FROM lanes WHERE id = $1", two.lane_id)
+    assert hold is None, "nobody is left to the other"
+    assert [(each.person, each.in_window) for each in await ledger.turns.claim(one, 10)] == [
+        (a_phone(0), True)
+    ]
+
+
 async def test_who_is_in_conversation_with_the_sender_itself_is_told_apart(ledger: Ledger) -> None:
     filled = await ledger.a_campaign(people=3)
     turn = await ledger.a_turn(filled.lanes[0])

@@ -61,8 +61,8 @@ RETURNING l.turn_id, held.state
 -- that expects many would rather read the whole campaign.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
--- much marketing are parked until their time comes. Who is in conversation with another sender of the campaign is left to
--- that one, as long as it can send; see left_to_others.
+-- much marketing are parked until their time comes. Who is in conversation with another sender of the campaign, and not
+-- with this one, is left to that one, as long as it can send; see left_to_others.
 WITH mine AS (
     -- why ledger_moved(): the pool's next connection may lead to a promoted standby, where the turn's last claims are lost.
     SELECT id FROM lanes WHERE id = $2 AND turn_id = $3 AND cardinality(ledger_moved()) = 0 FOR UPDATE
@@ -78,10 +78,10 @@ WITH mine AS (
         AND w.window_ends_at > ledger_now() + interval '2 minutes'
     WHERE EXISTS (SELECT FROM mine)
       AND m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
-      AND NOT ($7 AND EXISTS (
+      AND NOT ($7 AND w.id IS NULL AND EXISTS (
         SELECT FROM conversations o
         JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
-        WHERE o.person_key = m.person_key AND o.sender_id <> $4 AND o.window_ends_at > ledger_now()
+        WHERE o.person_key = m.person_key AND o.sender_id <> $4 AND o.window_ends_at > ledger_now() + interval '2 minutes'
           AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))))
     ORDER BY m.not_before, m.id
     LIMIT $5
@@ -280,16 +280,21 @@ ORDER BY not_before, id
 LIMIT 1
 
 -- name: left_to_others
--- Whether all who are due in a campaign ($1) are in conversation with senders other than this one ($2) that can send. A lane
--- that may not send, or whose tier is used up, keeps nobody.
+-- Whether all who are due in a campaign ($1) are in conversation with senders that can send, and none with this one ($2). A
+-- lane that may not send, or whose tier is used up, keeps nobody; whom two senders talk with, either may take.
 SELECT NOT EXISTS (
     SELECT FROM messages m
     WHERE m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
-      AND NOT EXISTS (
-        SELECT FROM conversations o
-        JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
-        WHERE o.person_key = m.person_key AND o.sender_id <> $2 AND o.window_ends_at > ledger_now()
-          AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))))
+      AND (EXISTS (
+            SELECT FROM conversations w
+            WHERE w.sender_id = $2 AND w.person_key = m.person_key
+              AND w.window_ends_at > ledger_now() + interval '2 minutes')
+        OR NOT EXISTS (
+            SELECT FROM conversations o
+            JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
+            WHERE o.person_key = m.person_key AND o.sender_id <> $2
+              AND o.window_ends_at > ledger_now() + interval '2 minutes'
+              AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share')))))
 
 -- name: lock_campaign
 -- Whoever brings people of a finished campaign back locks it first: so the next statement sees them.
