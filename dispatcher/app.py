@@ -19,7 +19,9 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from dispatcher.channel.client import CloudChannel
+from dispatcher.channel.gateway_templates import TemplateReading
 from dispatcher.channel.management import GraphManagement
+from dispatcher.channel.passing import GraphPassing
 from dispatcher.channel.payloads import TemplatePayloads
 from dispatcher.channel.reply_payloads import FreeFormPayloads
 from dispatcher.channel.transport import open_transport
@@ -28,7 +30,6 @@ from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.errors import LimitsUnavailable
-from dispatcher.domain.opting import OptWords
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.access import Access
@@ -44,6 +45,7 @@ from dispatcher.engine.reply_lane import ReplyLane
 from dispatcher.engine.reply_tools import ReplyTools
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.settling import Settling
+from dispatcher.engine.standing import Standing
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
@@ -54,6 +56,7 @@ from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.conversations import LedgerConversations
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
+from dispatcher.ledger.gateway import LedgerGateway
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.ledger.keys import LedgerKeys
 from dispatcher.ledger.listings import LedgerListings
@@ -62,6 +65,7 @@ from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.reply_ends import LedgerReplyEnds
 from dispatcher.ledger.reply_turns import LedgerReplyTurns
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.standing import LedgerStanding
 from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
@@ -104,6 +108,9 @@ class App:
     reply_lane: ReplyLane
     unsure_replies: UnsureReplies
     listings: LedgerListings
+    standing: Standing
+    gateway: LedgerGateway
+    passing: GraphPassing
     access: Access
     vault: Vault
     lane_tools: LaneTools
@@ -148,7 +155,7 @@ class App:
 
     def altogether(self) -> AbstractAsyncContextManager[Orders]:
         """Orders that are carried out at the end of the block, or not at all."""
-        return altogether(self.database, self.jobs, self.lane_tools.clock, self.replies)
+        return altogether(self.database, self.jobs, self.lane_tools.clock, self.replies, self.standing)
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
@@ -174,13 +181,6 @@ def policy_of(settings: Settings) -> Policy:
         reserve_share=settings.reserve_share,
         sends_us_marketing=settings.sends_us_marketing,
         late_after=timedelta(seconds=settings.late_after_s),
-    )
-
-
-def opt_words_of(settings: Settings) -> OptWords:
-    """What opts people out and in."""
-    return OptWords.of(
-        settings.stop_words, settings.resume_words, settings.stop_payloads, settings.resume_payloads
     )
 
 
@@ -230,7 +230,8 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
             CloudChannel(reply_transport, vault.read, **_graph(settings)),
         )
         management = GraphManagement(management_client, vault.read, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channels, management, vault)
+        passing = GraphPassing(management_client, vault.read, **_graph(settings))
+        yield await _wire(settings, database, redis, limits_redis, channels, management, passing, vault)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -280,6 +281,7 @@ async def _wire(
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
     management: GraphManagement,
+    passing: GraphPassing,
     vault: Vault,
 ) -> App:
     channel, reply_channel = channels
@@ -343,7 +345,7 @@ async def _wire(
             clock,
             events,
             policy,
-            People(opt_words_of(settings), limits),
+            People(settings.opt_words, limits),
             suppressions,
         ),
         conversations=LedgerConversations(database),
@@ -380,6 +382,11 @@ async def _wire(
             LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
         listings=LedgerListings(database),
+        standing=Standing(
+            LedgerStanding(database), jobs, TemplateReading(), clock, policy, settings.gateway_waiting_most
+        ),
+        gateway=LedgerGateway(database),
+        passing=passing,
         access=Access(
             LedgerKeys(database),
             RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),

@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue
+from dispatcher.domain.opting import OptWords
 from dispatcher.domain.sender import BLOCKED_STATUSES, SenderStatus
 
 CONFIG_VARIABLE = "DISPATCHER_CONFIG"
@@ -147,6 +148,8 @@ class Settings(BaseSettings):
     """Rows that one request of the API may bring."""
     upload_dir: Path | None = None
     """Where uploads wait until they are whole. Without it the place the operating system keeps for temporary files."""
+    gateway_waiting_most: int = Field(10_000, ge=1, le=10_000_000)
+    """Messages that may wait for one sender before the gateway refuses more of them with 130429 and a time to wait."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """What workers and the HTTP process write to standard error."""
 
@@ -194,6 +197,11 @@ class Settings(BaseSettings):
     def post_timeout(self) -> timedelta:
         """`post_timeout_s` as a time."""
         return timedelta(seconds=self.post_timeout_s)
+
+    @property
+    def opt_words(self) -> OptWords:
+        """What opts people out and in."""
+        return OptWords.of(self.stop_words, self.resume_words, self.stop_payloads, self.resume_payloads)
 
     def environment(self) -> dict[str, str]:
         """The settings that differ from the defaults, as environment variables for a child process."""

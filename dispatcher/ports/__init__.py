@@ -29,6 +29,7 @@ from dispatcher.ports.replies import (
     ReplyTurns,
     UnsureReplyBook,
 )
+from dispatcher.ports.standing import GatewayBook, StandingBook, TemplateReader
 
 __all__ = [
     "AuditBook",
@@ -37,6 +38,7 @@ __all__ = [
     "Clock",
     "ConversationBook",
     "FenceBook",
+    "GatewayBook",
     "Inbox",
     "IntakeBatch",
     "Jobs",
@@ -56,8 +58,10 @@ __all__ = [
     "ReplyPayloads",
     "ReplyTurns",
     "SenderBook",
+    "StandingBook",
     "SuppressionBook",
     "Telemetry",
+    "TemplateReader",
     "Turns",
     "UnsureBook",
     "UnsureReplyBook",

@@ -1,0 +1,96 @@
+"""Standing campaigns in the ledger: templates that are ordered one by one.
+
+A message is stored, counted and its lane poked in one statement. The statements are in `sql/standing.sql`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dispatcher.domain.audit import Order
+from dispatcher.domain.campaign import CampaignState
+from dispatcher.domain.gateway import Taken
+from dispatcher.domain.ids import CampaignId, LaneId, MessageId
+from dispatcher.domain.phone import Phone
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.standing import TAKES_FOR, StandingPlan, TemplateFacts, TemplateOrder, Waiting
+from dispatcher.domain.template import parse_template
+from dispatcher.domain.turn import DueLane
+from dispatcher.ledger.audit import note
+from dispatcher.ledger.database import Session
+from dispatcher.ledger.queries import load
+from dispatcher.ledger.rows import hold_of
+from dispatcher.ledger.senders import template_key
+
+SQL = load("standing")
+
+
+class LedgerStanding:
+    """The port `StandingBook` on PostgreSQL."""
+
+    def __init__(self, session: Session) -> None:
+        self._db = session
+
+    async def facts(self, sender: Sender, order: TemplateOrder) -> TemplateFacts:
+        """What must be known before the order is taken."""
+        row = await self._db.fetchrow(
+            SQL["facts"],
+            sender.waba_id,
+            order.template,
+            order.language,
+            [
+                str(sender.id),
+                sender.waba_id,
+                sender.portfolio_id,
+                template_key(sender.waba_id, order.template, order.language),
+            ],
+            order.to.key if order.to is not None else None,
+            order.user_id,
+        )
+        assert row is not None
+        return TemplateFacts(
+            template=parse_template(row["template"]) if row["template"] is not None else None,
+            holds=[hold_of(hold) for hold in row["holds"]],
+            moved=row["moved"],
+            suppressed=row["suppressed"],
+            number=row["number"],
+        )
+
+    async def waiting(self, sender: Sender, most: int) -> Waiting:
+        """How much waits for the sender; not counted beyond `most`."""
+        row = await self._db.fetchrow(SQL["waiting"], sender.id, most)
+        assert row is not None
+        return Waiting(row["messages"], row["until"])
+
+    async def add(
+        self, plan: StandingPlan, to: Phone, values: Sequence[str], callback_data: str | None
+    ) -> tuple[Taken, DueLane]:
+        """Store a message; a new campaign is opened where none of this form takes it."""
+        form = (plan.sender.id, plan.template, plan.language, list(plan.columns))
+        message = (*form, to.e164, to.key, list(values), callback_data)
+        async with self._db.transaction() as connection:
+            row = await connection.fetchrow(SQL["add"], *message)
+            if row is None:
+                await connection.execute(SQL["lock_form"], repr(form))
+                row = await connection.fetchrow(SQL["add"], *message)
+            if row is None:
+                opened = await connection.fetchval(
+                    SQL["open"],
+                    f"gateway: {plan.template}",
+                    plan.template,
+                    plan.language,
+                    plan.mapping.to_json(),
+                    list(plan.columns),
+                    plan.priority,
+                    plan.unsure_policy,
+                    plan.sender.id,
+                    TAKES_FOR,
+                )
+                told = {"state": CampaignState.RUNNING, "template": plan.template, "language": plan.language}
+                await note(connection, Order.CAMPAIGN_CREATED, f"campaign {opened}", after=told)
+                row = await connection.fetchrow(SQL["add"], *message)
+            assert row is not None
+            taken = Taken(CampaignId(row["campaign_id"]), MessageId(row["message_id"]))
+            subject = f"message {taken.message_id} of campaign {taken.campaign_id}"
+            await note(connection, Order.MESSAGE_QUEUED, subject, after={"template": plan.template})
+        return taken, DueLane(LaneId(row["lane_id"]), row["generation"])

@@ -1,0 +1,51 @@
+"""What templates that are ordered one by one need of the ledger, and of whoever reads Meta's form of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from dispatcher.domain.gateway import GatewayId, Refused, Taken
+from dispatcher.domain.phone import Phone
+from dispatcher.domain.sender import Sender
+from dispatcher.domain.standing import StandingPlan, TemplateFacts, TemplateOrder, Waiting
+from dispatcher.domain.template import Template
+from dispatcher.domain.turn import DueLane
+
+
+class StandingBook(Protocol):
+    """Standing campaigns in the ledger."""
+
+    async def facts(self, sender: Sender, order: TemplateOrder) -> TemplateFacts:
+        """What must be known before the order is taken, at one instant."""
+        ...
+
+    async def waiting(self, sender: Sender, most: int) -> Waiting:
+        """How much waits for the sender; not counted beyond `most`."""
+        ...
+
+    async def add(
+        self, plan: StandingPlan, to: Phone, values: Sequence[str], callback_data: str | None
+    ) -> tuple[Taken, DueLane]:
+        """Store a message; returns the lane to wake. A campaign is opened where none of this form takes it."""
+        ...
+
+
+class GatewayBook(Protocol):
+    """What clients of Meta's API name, in the ledger."""
+
+    async def wamid_of(self, named: GatewayId) -> str | None:
+        """What Meta calls a message of ours; None where Meta has not taken it yet, or there is none."""
+        ...
+
+    async def keep_callback_data(self, taken: Taken, data: str) -> None:
+        """Remember what comes back with each report of a message."""
+        ...
+
+
+class TemplateReader(Protocol):
+    """Reads the components of a posted template."""
+
+    def values(self, template: Template, components: Sequence[Any]) -> Mapping[str, str] | Refused:
+        """Slot → text, all that the template wants, in its order."""
+        ...
