@@ -78,9 +78,10 @@ def endpoint(scopes: frozenset[Scope], name: str, handle: Handle) -> Callable[[R
     async def answer(request: Request) -> Response:
         house: App = request.app.state.house
         try:
-            key = await house.access.admit(presented(request), scopes, name)
+            token = presented(request)
+            key = await house.access.admit(token, scopes, name)
             if isinstance(key, Denied):
-                return denied(key).answer
+                return denied(key, is_bare=token is None).answer
             with acting_as(actor_of(key)):
                 return await handle(Call(request, house, key, name))
         except GatewayRefusal as refusal:

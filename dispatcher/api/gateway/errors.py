@@ -132,10 +132,12 @@ class GatewayRefusal(Exception):
         return Response(body, self.error.status, headers, media_type="application/json")
 
 
-def denied(refusal: Denied) -> GatewayRefusal:
-    """Why a call was not let in."""
-    details = f"{_DENIED[refusal.why]}; nothing was done"
-    return GatewayRefusal(ERRORS[refusal.why], details, refusal.retry_after)
+def denied(refusal: Denied, *, is_bare: bool = False) -> GatewayRefusal:
+    """Why a call was not let in. is_bare: it came without any token; to Meta, one that is none is a bad one."""
+    why = refusal.why
+    if why is Denial.NO_KEY and not is_bare:
+        why = Denial.UNKNOWN_KEY
+    return GatewayRefusal(ERRORS[why], f"{_DENIED[why]}; nothing was done", refusal.retry_after)
 
 
 _DENIED: Mapping[Denial, str] = {
