@@ -18,6 +18,7 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dispatcher.channel.callbacks import HttpCallbacks
 from dispatcher.channel.client import CloudChannel
 from dispatcher.channel.management import GraphManagement
 from dispatcher.channel.payloads import TemplatePayloads
@@ -27,12 +28,12 @@ from dispatcher.channel.webhooks import read_webhook
 from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
-from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.opting import OptWords
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.access import Access
 from dispatcher.engine.campaigns import Campaigns, Plan
+from dispatcher.engine.deliveries import Deliveries
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
@@ -44,6 +45,7 @@ from dispatcher.engine.reply_lane import ReplyLane
 from dispatcher.engine.reply_tools import ReplyTools
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.settling import Settling
+from dispatcher.engine.subscriptions import Subscriptions
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
@@ -68,6 +70,8 @@ from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.key_rates import RedisKeyRates
 from dispatcher.limits.limits import RedisLimits
 from dispatcher.orders import Orders, altogether
+from dispatcher.outgoing import deliveries_of, open_callbacks, subscriptions_of
+from dispatcher.queues import connecting
 from dispatcher.queues.reply_wakes import ArqReplyJobs
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
@@ -103,6 +107,8 @@ class App:
     reply_jobs: ArqReplyJobs
     reply_lane: ReplyLane
     unsure_replies: UnsureReplies
+    subscriptions: Subscriptions
+    deliveries: Deliveries
     listings: LedgerListings
     access: Access
     vault: Vault
@@ -197,7 +203,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
     async with AsyncExitStack() as opened:
         database = await Database.open(settings.database_url, connections=settings.ledger_connections)
         opened.push_async_callback(database.close)
-        redis = await _open_redis(settings)
+        redis = await connecting.open_client(settings.redis_url, settings.limits_timeout_s)
         opened.push_async_callback(redis.aclose, close_connection_pool=True)
         # why a client of their own: the limits bound each call themselves, and a second timer around it costs.
         limits_redis = Redis.from_url(settings.redis_url, socket_connect_timeout=settings.limits_timeout_s)
@@ -222,6 +228,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         management_client = await opened.enter_async_context(
             httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
         )
+        callbacks = await opened.enter_async_context(open_callbacks(settings))
         if migrate:
             await database.migrate()
         vault = Vault(settings)
@@ -230,7 +237,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
             CloudChannel(reply_transport, vault.read, **_graph(settings)),
         )
         management = GraphManagement(management_client, vault.read, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channels, management, vault)
+        yield await _wire(settings, database, redis, limits_redis, channels, management, callbacks, vault)
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -240,37 +247,13 @@ def _graph(settings: Settings) -> dict[str, str]:
 def redis_client(settings: Settings) -> ArqRedis:
     """A client for arq's queues; whoever makes one closes it."""
     assert settings.redis_url is not None
-    client: ArqRedis = ArqRedis.from_url(
-        settings.redis_url,
-        socket_timeout=settings.limits_timeout_s,
-        socket_connect_timeout=settings.limits_timeout_s,
-    )
-    return client
-
-
-async def _open_redis(settings: Settings) -> ArqRedis:
-    redis = redis_client(settings)
-    try:
-        await redis.ping()
-    except (RedisError, OSError) as error:
-        await redis.aclose(close_connection_pool=True)
-        raise LimitsUnavailable(
-            f"Redis cannot be reached: {error}",
-            hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
-        ) from error
-    return redis
+    return connecting.client(settings.redis_url, settings.limits_timeout_s)
 
 
 async def redis_version(settings: Settings) -> str:
     """Which server answers at `redis_url`, such as "Valkey 9.1.0". Raises LimitsUnavailable."""
-    redis = await _open_redis(settings)
-    try:
-        info = await redis.info("server")
-    finally:
-        await redis.aclose(close_connection_pool=True)
-    if "valkey_version" in info:
-        return f"Valkey {info['valkey_version']}"
-    return f"Redis {info['redis_version']}"
+    assert settings.redis_url is not None
+    return await connecting.version(settings.redis_url, settings.limits_timeout_s)
 
 
 async def _wire(
@@ -280,6 +263,7 @@ async def _wire(
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
     management: GraphManagement,
+    callbacks: HttpCallbacks,
     vault: Vault,
 ) -> App:
     channel, reply_channel = channels
@@ -379,6 +363,8 @@ async def _wire(
         unsure_replies=UnsureReplies(
             LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
+        subscriptions=subscriptions_of(database, callbacks, vault),
+        deliveries=deliveries_of(settings, database, callbacks, vault, lane_tools, events),
         listings=LedgerListings(database),
         access=Access(
             LedgerKeys(database),

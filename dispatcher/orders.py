@@ -26,6 +26,7 @@ from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database, Transaction
 from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.subscriptions import LedgerSubscriptions
 from dispatcher.ports import Clock, Jobs
 
 
@@ -39,6 +40,8 @@ class Orders:
     replies: Replies
     senders: LedgerSenders
     """Their limits are told afterwards, by `Senders.announce`."""
+    subscriptions: LedgerSubscriptions
+    """What is stored was prepared by `Subscriptions.prepare`."""
 
     async def add_people(
         self,
@@ -124,6 +127,7 @@ async def altogether(database: Database, jobs: Jobs, clock: Clock, replies: Repl
             campaigns=Campaigns(LedgerCampaigns(session), senders, later, clock),
             replies=replace(replies, book=LedgerReplies(session), senders=senders, jobs=replies_later),
             senders=senders,
+            subscriptions=LedgerSubscriptions(session),
         )
     for lane, at in later.wakes:
         await jobs.wake(lane, at)

@@ -6,6 +6,14 @@ The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 
 from dispatcher.ports.access import AuditBook, KeyBook, KeyRates
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
+from dispatcher.ports.events import (
+    Callbacks,
+    DeadEvents,
+    Envelopes,
+    EventTelemetry,
+    Outbox,
+    SubscriptionBook,
+)
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
     Channel,
@@ -32,10 +40,14 @@ from dispatcher.ports.replies import (
 
 __all__ = [
     "AuditBook",
+    "Callbacks",
     "CampaignBook",
     "Channel",
     "Clock",
     "ConversationBook",
+    "DeadEvents",
+    "Envelopes",
+    "EventTelemetry",
     "FenceBook",
     "Inbox",
     "IntakeBatch",
@@ -46,6 +58,7 @@ __all__ = [
     "Listings",
     "Management",
     "Memory",
+    "Outbox",
     "Payload",
     "Payloads",
     "PeopleBook",
@@ -56,6 +69,7 @@ __all__ = [
     "ReplyPayloads",
     "ReplyTurns",
     "SenderBook",
+    "SubscriptionBook",
     "SuppressionBook",
     "Telemetry",
     "Turns",
