@@ -18,10 +18,9 @@ from arq.connections import ArqRedis
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from dispatcher.channel.callbacks import HttpCallbacks
 from dispatcher.channel.client import CloudChannel
-from dispatcher.channel.gateway_templates import TemplateReading
 from dispatcher.channel.management import GraphManagement
-from dispatcher.channel.passing import GraphPassing
 from dispatcher.channel.payloads import TemplatePayloads
 from dispatcher.channel.reply_payloads import FreeFormPayloads
 from dispatcher.channel.transport import open_transport
@@ -29,11 +28,11 @@ from dispatcher.channel.webhooks import read_webhook
 from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
-from dispatcher.domain.errors import LimitsUnavailable
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.access import Access
 from dispatcher.engine.campaigns import Campaigns, Plan
+from dispatcher.engine.deliveries import Deliveries
 from dispatcher.engine.explain import Explain
 from dispatcher.engine.fence import Fencing
 from dispatcher.engine.intake import Intake
@@ -45,18 +44,18 @@ from dispatcher.engine.reply_lane import ReplyLane
 from dispatcher.engine.reply_tools import ReplyTools
 from dispatcher.engine.senders import Senders
 from dispatcher.engine.settling import Settling
-from dispatcher.engine.standing import Standing
+from dispatcher.engine.subscriptions import Subscriptions
 from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
+from dispatcher.gateway import Gateway, gateway_of
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.audit import LedgerAudit
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.conversations import LedgerConversations
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.fence import LedgerFence
-from dispatcher.ledger.gateway import LedgerGateway
 from dispatcher.ledger.inbox import LedgerInbox
 from dispatcher.ledger.keys import LedgerKeys
 from dispatcher.ledger.listings import LedgerListings
@@ -65,13 +64,14 @@ from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.reply_ends import LedgerReplyEnds
 from dispatcher.ledger.reply_turns import LedgerReplyTurns
 from dispatcher.ledger.senders import LedgerSenders
-from dispatcher.ledger.standing import LedgerStanding
 from dispatcher.ledger.suppressions import LedgerSuppressions
 from dispatcher.ledger.turns import LedgerTurns
 from dispatcher.ledger.unsure import LedgerUnsure
 from dispatcher.limits.key_rates import RedisKeyRates
 from dispatcher.limits.limits import RedisLimits
 from dispatcher.orders import Orders, altogether
+from dispatcher.outgoing import deliveries_of, open_callbacks, subscriptions_of
+from dispatcher.queues import connecting
 from dispatcher.queues.reply_wakes import ArqReplyJobs
 from dispatcher.queues.wakes import ArqJobs
 from dispatcher.queues.witness import RedisWitness
@@ -107,10 +107,10 @@ class App:
     reply_jobs: ArqReplyJobs
     reply_lane: ReplyLane
     unsure_replies: UnsureReplies
+    subscriptions: Subscriptions
+    deliveries: Deliveries
     listings: LedgerListings
-    standing: Standing
-    gateway: LedgerGateway
-    passing: GraphPassing
+    gateway: Gateway
     access: Access
     vault: Vault
     lane_tools: LaneTools
@@ -155,7 +155,9 @@ class App:
 
     def altogether(self) -> AbstractAsyncContextManager[Orders]:
         """Orders that are carried out at the end of the block, or not at all."""
-        return altogether(self.database, self.jobs, self.lane_tools.clock, self.replies, self.standing)
+        return altogether(
+            self.database, self.jobs, self.lane_tools.clock, self.replies, self.gateway.standing
+        )
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
@@ -197,7 +199,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
     async with AsyncExitStack() as opened:
         database = await Database.open(settings.database_url, connections=settings.ledger_connections)
         opened.push_async_callback(database.close)
-        redis = await _open_redis(settings)
+        redis = await connecting.open_client(settings.redis_url, settings.limits_timeout_s)
         opened.push_async_callback(redis.aclose, close_connection_pool=True)
         # why a client of their own: the limits bound each call themselves, and a second timer around it costs.
         limits_redis = Redis.from_url(settings.redis_url, socket_connect_timeout=settings.limits_timeout_s)
@@ -222,6 +224,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         management_client = await opened.enter_async_context(
             httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
         )
+        callbacks = await opened.enter_async_context(open_callbacks(settings))
         if migrate:
             await database.migrate()
         vault = Vault(settings)
@@ -230,8 +233,9 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
             CloudChannel(reply_transport, vault.read, **_graph(settings)),
         )
         management = GraphManagement(management_client, vault.read, **_graph(settings))
-        passing = GraphPassing(management_client, vault.read, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channels, management, passing, vault)
+        yield await _wire(
+            settings, database, redis, limits_redis, channels, management, management_client, callbacks, vault
+        )
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -241,37 +245,13 @@ def _graph(settings: Settings) -> dict[str, str]:
 def redis_client(settings: Settings) -> ArqRedis:
     """A client for arq's queues; whoever makes one closes it."""
     assert settings.redis_url is not None
-    client: ArqRedis = ArqRedis.from_url(
-        settings.redis_url,
-        socket_timeout=settings.limits_timeout_s,
-        socket_connect_timeout=settings.limits_timeout_s,
-    )
-    return client
-
-
-async def _open_redis(settings: Settings) -> ArqRedis:
-    redis = redis_client(settings)
-    try:
-        await redis.ping()
-    except (RedisError, OSError) as error:
-        await redis.aclose(close_connection_pool=True)
-        raise LimitsUnavailable(
-            f"Redis cannot be reached: {error}",
-            hint="is DISPATCHER_REDIS_URL right, and the server up? `dispatch doctor` looks into it",
-        ) from error
-    return redis
+    return connecting.client(settings.redis_url, settings.limits_timeout_s)
 
 
 async def redis_version(settings: Settings) -> str:
     """Which server answers at `redis_url`, such as "Valkey 9.1.0". Raises LimitsUnavailable."""
-    redis = await _open_redis(settings)
-    try:
-        info = await redis.info("server")
-    finally:
-        await redis.aclose(close_connection_pool=True)
-    if "valkey_version" in info:
-        return f"Valkey {info['valkey_version']}"
-    return f"Redis {info['redis_version']}"
+    assert settings.redis_url is not None
+    return await connecting.version(settings.redis_url, settings.limits_timeout_s)
 
 
 async def _wire(
@@ -281,7 +261,8 @@ async def _wire(
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
     management: GraphManagement,
-    passing: GraphPassing,
+    management_client: httpx.AsyncClient,
+    callbacks: HttpCallbacks,
     vault: Vault,
 ) -> App:
     channel, reply_channel = channels
@@ -381,12 +362,10 @@ async def _wire(
         unsure_replies=UnsureReplies(
             LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
+        subscriptions=subscriptions_of(database, callbacks, vault),
+        deliveries=deliveries_of(settings, database, callbacks, vault, lane_tools, events),
         listings=LedgerListings(database),
-        standing=Standing(
-            LedgerStanding(database), jobs, TemplateReading(), clock, policy, settings.gateway_waiting_most
-        ),
-        gateway=LedgerGateway(database),
-        passing=passing,
+        gateway=gateway_of(settings, database, jobs, clock, policy, management_client, vault.read),
         access=Access(
             LedgerKeys(database),
             RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),

@@ -29,6 +29,7 @@ from dispatcher.ledger.gateway import LedgerGateway
 from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.senders import LedgerSenders
 from dispatcher.ledger.standing import LedgerStanding
+from dispatcher.ledger.subscriptions import LedgerSubscriptions
 from dispatcher.ports import Clock, Jobs
 
 
@@ -44,6 +45,8 @@ class Orders:
     """Their limits are told afterwards, by `Senders.announce`."""
     standing: Standing
     gateway: LedgerGateway
+    subscriptions: LedgerSubscriptions
+    """What is stored was prepared by `Subscriptions.prepare`."""
 
     async def add_people(
         self,
@@ -133,6 +136,7 @@ async def altogether(
             senders=senders,
             standing=replace(standing, book=LedgerStanding(session), jobs=later),
             gateway=LedgerGateway(session),
+            subscriptions=LedgerSubscriptions(session),
         )
     for lane, at in later.wakes:
         await jobs.wake(lane, at)

@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dispatcher.domain.callback import parse_networks
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.opting import OptWords
@@ -150,6 +151,20 @@ class Settings(BaseSettings):
     """Where uploads wait until they are whole. Without it the place the operating system keeps for temporary files."""
     gateway_waiting_most: int = Field(10_000, ge=1, le=10_000_000)
     """Messages that may wait for one sender before the gateway refuses more of them with 130429 and a time to wait."""
+    events_networks: frozenset[str] = frozenset()
+    """Networks, such as "10.0.0.0/8", into which events may go besides the public internet; also without encryption."""
+    events_timeout_s: float = Field(10.0, gt=0, le=120)
+    """Seconds that a receiver of events has for one request, from the connection to the end of its answer."""
+    events_batch_most: int = Field(100, ge=1, le=1_000)
+    """Events that one request holds, at most."""
+    events_in_flight: int = Field(32, ge=1, le=1_000)
+    """Subscriptions that one process serves at once, and connections that it has for them."""
+    events_give_up_s: float = Field(86_400.0, ge=1, le=2_592_000)
+    """Seconds that an event is tried; then it becomes a dead letter."""
+    events_pending_most: int = Field(1_000_000, ge=100, le=1_000_000_000)
+    """Events that may wait for one subscription, about; where more do, it is disabled, and what waits stays."""
+    events_dead_kept_s: float = Field(2_592_000.0, ge=60, le=315_360_000)
+    """Seconds that dead letters are kept."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     """What workers and the HTTP process write to standard error."""
 
@@ -161,6 +176,12 @@ class Settings(BaseSettings):
                 "CONNECTED cannot be blocked: no sender could ever send; switch senders off instead"
             )
         return value | BLOCKED_STATUSES
+
+    @field_validator("events_networks")
+    @classmethod
+    def _must_be_networks(cls, value: frozenset[str]) -> frozenset[str]:
+        parse_networks(value)  # BadValue is a ValueError
+        return value
 
     @model_validator(mode="after")
     def _connecting_ends_before_the_post(self) -> Self:

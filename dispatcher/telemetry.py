@@ -12,9 +12,12 @@ from collections import Counter as Tally
 from collections.abc import Mapping, Sequence
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from dispatcher.domain.callback import CallbackKind
 from dispatcher.domain.campaign import Campaign
+from dispatcher.domain.delivery import DeliveryTurn
+from dispatcher.domain.event import Stopped, SubscriptionId
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.message import MessageState, Outcome
@@ -74,6 +77,32 @@ class Events:
             "Outcomes of replies written",
             ["state"],
             registry=self.registry,
+        )
+        self._events_delivered = Counter(
+            "dispatcher_events_delivered_total", "Events that receivers have taken", registry=self.registry
+        )
+        self._deliveries_failed = Counter(
+            "dispatcher_deliveries_failed_total",
+            "Turns of delivery that ended with a failure",
+            ["kind"],
+            registry=self.registry,
+        )
+        self._events_buried = Counter(
+            "dispatcher_events_buried_total", "Events that became dead letters", registry=self.registry
+        )
+        self._subscriptions_stopped = Counter(
+            "dispatcher_subscriptions_stopped_total",
+            "Subscriptions that were disabled, and not by order",
+            ["why"],
+            registry=self.registry,
+        )
+        self._events_waiting = Gauge(
+            "dispatcher_events_waiting",
+            "Events that wait, as far as they are counted",
+            registry=self.registry,
+        )
+        self._events_oldest = Gauge(
+            "dispatcher_events_oldest_seconds", "Age of the oldest event that waits", registry=self.registry
         )
         self._turns_lost = Counter(
             "dispatcher_turns_lost_total", "Turns that found their lease gone", registry=self.registry
@@ -180,6 +209,40 @@ class Events:
     def intake_failed(self, error: Exception) -> None:
         """A batch of webhooks could not be applied as a whole."""
         self._log.error("a batch of webhooks failed and is taken one by one", error=repr(error))
+
+    def events_delivered(self, events: int) -> None:
+        """A receiver has taken so many events."""
+        self._events_delivered.inc(events)
+
+    def events_failed(self, turn: DeliveryTurn, kind: CallbackKind, text: str) -> None:
+        """A turn of delivery ended with a failure. Where it went is not said: an address may hold a secret."""
+        self._deliveries_failed.labels(kind).inc()
+        self._log.warning(
+            "events could not be delivered; they are tried again",
+            subscription=turn.subscription_id,
+            kind=str(kind),
+            cause=text,
+        )
+
+    def delivery_lost(self, turn: DeliveryTurn) -> None:
+        """A turn of delivery found its lease gone, or its subscription disabled."""
+        self._turns_lost.inc()
+        self._log.info("a delivery was taken over by another", subscription=turn.subscription_id)
+
+    def events_buried(self, events: int) -> None:
+        """So many events have become dead letters."""
+        self._events_buried.inc(events)
+        self._log.warning("events became dead letters; see `dispatch events dead list`", events=events)
+
+    def subscription_stopped(self, subscription_id: SubscriptionId, why: Stopped) -> None:
+        """A subscription was disabled, and not by order."""
+        self._subscriptions_stopped.labels(why).inc()
+        self._log.error("a subscription was disabled", subscription=subscription_id, why=str(why))
+
+    def events_waiting(self, events: int, oldest_s: float) -> None:
+        """How much waits, and for how long."""
+        self._events_waiting.set(events)
+        self._events_oldest.set(oldest_s)
 
     def unsure_decided(self, given_up: int, resent: int) -> None:
         """Policies decided about unsure messages."""

@@ -19,6 +19,7 @@ from dispatcher.domain.errors import DispatcherError
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 from dispatcher.telemetry import set_up_logging
+from workers.events import deliver_events
 from workers.intake import take_in
 from workers.lanes import lane_worker
 from workers.processes import watch
@@ -46,6 +47,7 @@ async def _all(app: App) -> None:
         all_of_them.create_task(serve(app, lambda: whole_worker(app)))
         all_of_them.create_task(_replies(app))
         all_of_them.create_task(take_in(app))
+        all_of_them.create_task(deliver_events(app))
 
 
 ROLES: Mapping[str, Callable[[App], Coroutine[Any, Any, None]]] = {
@@ -53,6 +55,7 @@ ROLES: Mapping[str, Callable[[App], Coroutine[Any, Any, None]]] = {
     "upkeep": _upkeep,
     "intake": take_in,
     "replies": _replies,
+    "events": deliver_events,
     "all": _all,
 }
 

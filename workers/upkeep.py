@@ -52,6 +52,15 @@ async def settle_unsure(ctx: dict[str, Any]) -> None:
         log.warning("upkeep could not look after unsure messages", error=str(error))
 
 
+async def look_after_events(ctx: dict[str, Any]) -> None:
+    """Events that nobody takes."""
+    app: App = ctx["app"]
+    try:
+        await app.deliveries.upkeep()
+    except DispatcherError as error:
+        log.warning("upkeep could not look after events", error=str(error))
+
+
 async def refresh_senders(ctx: dict[str, Any]) -> None:
     """Tell the limits how senders stand, and the witness how far the ledger has come."""
     app: App = ctx["app"]
@@ -69,6 +78,9 @@ def duties(app: App) -> list[CronJob]:
         cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(keep_replies_going, name=f"{prefix}:replies", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(settle_unsure, name=f"{prefix}:unsure", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
+        cron(
+            look_after_events, name=f"{prefix}:events", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60
+        ),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]
 

@@ -63,6 +63,7 @@ class Role(StrEnum):
     UPKEEP = "upkeep"
     INTAKE = "intake"
     REPLIES = "replies"
+    EVENTS = "events"
     ALL = "all"
 
 
@@ -209,7 +210,7 @@ def worker(
         Role,
         typer.Option(
             "--role",
-            help="lanes send campaigns, replies answer, intake takes webhooks in, upkeep mends; all does all.",
+            help="lanes send campaigns, replies answer, intake takes webhooks in, events tells others, upkeep mends; all does all.",
         ),
     ] = Role.ALL,
     processes: Processes = 1,

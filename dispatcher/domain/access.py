@@ -44,6 +44,8 @@ class Scope(StrEnum):
     """Put people on the suppression list, and take them off."""
     OPERATIONS_WRITE = "operations:write"
     """Settle and release unsure messages; replay and discard what is in quarantine."""
+    EVENTS_ADMIN = "events:admin"
+    """Make, look at, change and remove subscriptions to events; replay and purge their dead letters."""
     KEYS_ADMIN = "keys:admin"
     """List, create and revoke keys, and read the audit log. A key can only give what it has itself."""
 

@@ -6,6 +6,14 @@ The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 
 from dispatcher.ports.access import AuditBook, KeyBook, KeyRates
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
+from dispatcher.ports.events import (
+    Callbacks,
+    DeadEvents,
+    Envelopes,
+    EventTelemetry,
+    Outbox,
+    SubscriptionBook,
+)
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
     Channel,
@@ -33,10 +41,14 @@ from dispatcher.ports.standing import GatewayBook, StandingBook, TemplateReader
 
 __all__ = [
     "AuditBook",
+    "Callbacks",
     "CampaignBook",
     "Channel",
     "Clock",
     "ConversationBook",
+    "DeadEvents",
+    "Envelopes",
+    "EventTelemetry",
     "FenceBook",
     "GatewayBook",
     "Inbox",
@@ -48,6 +60,7 @@ __all__ = [
     "Listings",
     "Management",
     "Memory",
+    "Outbox",
     "Payload",
     "Payloads",
     "PeopleBook",
@@ -59,6 +72,7 @@ __all__ = [
     "ReplyTurns",
     "SenderBook",
     "StandingBook",
+    "SubscriptionBook",
     "SuppressionBook",
     "Telemetry",
     "TemplateReader",

@@ -125,7 +125,7 @@ async def test_marks_and_answers_name_messages_by_either_id(client: Client) -> N
         async def is_accepted() -> bool:
             named = GatewayId.parse(ours)
             assert named is not None
-            return await world.app.gateway.wamid_of(named) is not None
+            return await world.app.gateway.book.wamid_of(named) is not None
 
         await wait_until(is_accepted, description="Meta has it")
     mark = {"status": "read", "message_id": "wamid.IN.1", "typing_indicator": {"type": "text"}}
@@ -136,7 +136,7 @@ async def test_marks_and_answers_name_messages_by_either_id(client: Client) -> N
     page = await world.app.replies.recent(2, sender=harbour.name)
     named = GatewayId.parse(ours)
     assert named is not None
-    wamid = await world.app.gateway.wamid_of(named)
+    wamid = await world.app.gateway.book.wamid_of(named)
     assert page[1].context_wamid == wamid
     assert page[0].content["reaction"]["message_id"] == wamid
     too_early = await client.sends(a_text())

@@ -12,6 +12,7 @@ import pytest
 from dispatcher.domain.access import Scope
 from dispatcher.domain.audit import ActorKind, AuditOutcome, Order
 from dispatcher.domain.campaign import CampaignKind, CampaignState, UnsurePolicy
+from dispatcher.domain.event import EventFormat, EventKind, Stopped
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.message import MessageState
@@ -37,6 +38,9 @@ VOCABULARIES: Mapping[str, type[StrEnum]] = {
     "suppression_history_change": SuppressionChange,
     "replies_state": MessageState,
     "replies_unsure_policy": UnsurePolicy,
+    "subscriptions_format": EventFormat,
+    "subscriptions_stopped": Stopped,
+    "outbox_kind": EventKind,
     "audit_log_actor_kind": ActorKind,
     "audit_log_outcome": AuditOutcome,
     "api_keys_scopes": Scope,

@@ -51,7 +51,7 @@ class Call:
     async def sender(self) -> Sender:
         """Whose number the address names. Raises GatewayRefusal."""
         number_id = self.request.path_params["number_id"]
-        sender = await self.house.gateway.sender(number_id)
+        sender = await self.house.gateway.book.sender(number_id)
         if sender is None:
             raise GatewayRefusal(NOT_VISIBLE, f"no sender here has the phone number id {number_id}")
         return sender

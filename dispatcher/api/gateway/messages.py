@@ -84,7 +84,11 @@ async def _wamid(call: Call, message_id: str, field: str) -> str:
     named = GatewayId.parse(message_id)
     if named is None:
         return message_id
-    wamid = await call.house.gateway.wamid_of(named) if named.instance == call.house.intake.instance else None
+    wamid = (
+        await call.house.gateway.book.wamid_of(named)
+        if named.instance == call.house.intake.instance
+        else None
+    )
     if wamid is None:
         details = f"{field}: Meta has not got this message yet; wait for its first status"
         raise GatewayRefusal(ERRORS[Objection.BAD_FIELD], details)

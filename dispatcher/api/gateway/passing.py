@@ -39,7 +39,7 @@ async def read_node(call: Call) -> Response:
     """`GET /{version}/{id}`: a number, an account, a template, or where a file is."""
     node_id = call.request.path_params["node_id"]
     sender, kind = await _owner(call, node_id)
-    answer = await call.house.passing.read(sender, node_id, _asked(call), str(_here(call)))
+    answer = await call.house.gateway.passing.read(sender, node_id, _asked(call), str(_here(call)))
     if kind == "media" and answer.status == 200:
         answer = _with_our_url(answer, f"{_here(call)}/{FILE}")
     return _as_meta(answer)
@@ -54,7 +54,7 @@ async def read_edge(call: Call) -> Response:
     if edge not in EDGES.get(kind, ()):
         raise GatewayRefusal(NOT_FROM_HERE, f"{edge} is not read through the dispatcher; ask Meta itself")
     return _as_meta(
-        await call.house.passing.read(sender, f"{node_id}/{edge}", _asked(call), str(_here(call)))
+        await call.house.gateway.passing.read(sender, f"{node_id}/{edge}", _asked(call), str(_here(call)))
     )
 
 
@@ -67,9 +67,9 @@ async def upload(call: Call) -> Response:
     length = call.request.headers.get("content-length")
     if int(length or 0) > FILES_MOST_BYTES:  # a number, as the server has proved
         raise _too_large()
-    answer = await call.house.passing.upload(sender, content_type, length, _bounded(call))
+    answer = await call.house.gateway.passing.upload(sender, content_type, length, _bounded(call))
     if answer.status == 200 and (media_id := _member(answer, "id")) is not None:
-        await call.house.gateway.keep_upload(media_id, sender)
+        await call.house.gateway.book.keep_upload(media_id, sender)
     return _as_meta(answer)
 
 
@@ -79,7 +79,7 @@ async def delete_node(call: Call) -> Response:
     sender, kind = await _owner(call, node_id)
     if kind != "media":
         raise GatewayRefusal(NOT_FROM_HERE, "only media is deleted through the dispatcher; ask Meta itself")
-    return _as_meta(await call.house.passing.delete(sender, node_id))
+    return _as_meta(await call.house.gateway.passing.delete(sender, node_id))
 
 
 async def write_elsewhere(call: Call) -> Response:
@@ -96,7 +96,7 @@ async def write_elsewhere(call: Call) -> Response:
 
 
 async def _file(call: Call, sender: Sender, media_id: str) -> Response:
-    found = await call.house.passing.file(sender, media_id)
+    found = await call.house.gateway.passing.file(sender, media_id)
     return _as_meta(found) if isinstance(found, Passed) else _FileResponse(found)
 
 
@@ -116,7 +116,7 @@ class _FileResponse(StreamingResponse):
 
 
 async def _owner(call: Call, node_id: str) -> tuple[Sender, str]:
-    found = await call.house.gateway.owner(node_id)
+    found = await call.house.gateway.book.owner(node_id)
     if found is None:
         raise GatewayRefusal(
             NOT_VISIBLE, f"the dispatcher knows no number, account, template or file {node_id}"
