@@ -54,6 +54,8 @@ class Receiver:
 
     secrets: list[str] = field(default_factory=list)
     weather: Weather = field(default_factory=Weather)
+    refuses: Callable[[dict[str, Any]], bool] | None = None
+    """Events that it cannot take: a request with one of them is answered 500."""
     got: list[Got] = field(default_factory=list)
     dice: random.Random = field(default_factory=lambda: random.Random(1))
     port: int = 0
@@ -111,6 +113,8 @@ class Receiver:
         status = self.dice.choice(weather.statuses)
         if self.secrets and not any(is_signed(headers, body, secret) for secret in self.secrets):
             status = 401
+        if self.refuses is not None and any(map(self.refuses, json.loads(body)["events"])):
+            status = 500
         if self.dice.random() < weather.breaks:
             self.got.append(Got(time.monotonic(), headers, body, 0))
             writer.transport.abort()

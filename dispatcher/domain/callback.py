@@ -32,7 +32,9 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 URL_MOST_CHARS = 2_000
 _PORTS = {"http": 80, "https": 443}
-_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?][\x21-\x7e]*)?")
+_URL = re.compile(
+    r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?([/?][A-Za-z0-9/?:@!$&'()*+,;=%._~-]*)?"
+)
 """No user, no fragment, nothing that two readers might read differently; names in other scripts as `xn--…`."""
 
 _FORBIDDEN: Sequence[tuple[Network, str]] = [
