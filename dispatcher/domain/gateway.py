@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, Self
 
 from dispatcher.domain.ids import REPLIES, CampaignId, MessageId
+from dispatcher.domain.message import MessageState
 
 _BEGINS = "wamid."
 _NAMED = re.compile(rb"([0-9a-f]{1,32})\.([0-9]{1,18})\.([0-9]{1,18})")
@@ -126,3 +128,22 @@ class Taken(NamedTuple):
 
     campaign_id: CampaignId
     message_id: MessageId
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFacts:
+    """What Meta's form of an event needs besides, as the ledger has it when the event is delivered."""
+
+    waba_id: str
+    phone_number_id: str | None
+    """None: it concerns an account, and no number."""
+    phone: str | None
+    """The number's own, E.164."""
+    callback_data: str | None = None
+    """What the client gave with the message."""
+    state: MessageState | None = None
+    """Of the message by now."""
+    attempt: int | None = None
+    """How often it was posted by now."""
+    named: Mapping[str, Taken] = field(default_factory=dict)
+    """Of what people answer: Meta's id → the message, where it is ours."""

@@ -14,6 +14,7 @@ from dispatcher.ports.events import (
     Outbox,
     SubscriptionBook,
 )
+from dispatcher.ports.gateway import GatewayBook, RelayBook, StandingBook, TemplateReader
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
     Channel,
@@ -37,7 +38,6 @@ from dispatcher.ports.replies import (
     ReplyTurns,
     UnsureReplyBook,
 )
-from dispatcher.ports.standing import GatewayBook, StandingBook, TemplateReader
 
 __all__ = [
     "AuditBook",
@@ -65,6 +65,7 @@ __all__ = [
     "Payloads",
     "PeopleBook",
     "ReceiptBook",
+    "RelayBook",
     "ReplyBook",
     "ReplyChannel",
     "ReplyJobs",

@@ -1,11 +1,12 @@
-"""What templates that are ordered one by one need of the ledger, and of whoever reads Meta's form of them."""
+"""What the gateway needs: templates that are ordered one by one, what clients of Meta's API name, events in Meta's form."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from dispatcher.domain.gateway import GatewayId, Refused, Taken
+from dispatcher.domain.event import Event
+from dispatcher.domain.gateway import GatewayId, Refused, RelayFacts, Taken
 from dispatcher.domain.phone import Phone
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.standing import StandingPlan, TemplateFacts, TemplateOrder, Waiting
@@ -40,6 +41,14 @@ class GatewayBook(Protocol):
 
     async def keep_callback_data(self, taken: Taken, data: str) -> None:
         """Remember what comes back with each report of a message."""
+        ...
+
+
+class RelayBook(Protocol):
+    """What Meta's form of events needs besides what they say."""
+
+    async def facts(self, events: Sequence[Event]) -> Sequence[RelayFacts | None]:
+        """One for each event; None where nobody knows any more whom it concerns."""
         ...
 
 
