@@ -51,7 +51,11 @@ async def answered_once(
 ) -> Response:
     """The same of a call that is known already, and of one without a name (None), which is carried out each time."""
     async with house.altogether() as orders:
-        answer = None if call is None else await orders.answers.begin(call)
+        answer = None
+        if call is None:
+            await orders.answers.be_patient()
+        else:
+            answer = await orders.answers.begin(call)
         is_repeated = answer is not None
         if answer is None:
             answer = await work(orders)

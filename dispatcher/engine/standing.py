@@ -76,7 +76,8 @@ class Standing:
             sender, order.template, order.language, tuple(values), priority_of(facts.template)
         )
         taken, lane = await self.book.add(plan, to, list(values.values()), order.callback_data)
-        await self.jobs.wake(lane)
+        if lane is not None:
+            await self.jobs.wake(lane)
         return taken
 
 

@@ -27,8 +27,8 @@ class StandingBook(Protocol):
 
     async def add(
         self, plan: StandingPlan, to: Phone, values: Sequence[str], callback_data: str | None
-    ) -> tuple[Taken, DueLane]:
-        """Store a message; returns the lane to wake. A campaign is opened where none of this form takes it."""
+    ) -> tuple[Taken, DueLane | None]:
+        """Store a message; returns the lane, if it is to be woken. A campaign is opened where none of this form takes it."""
         ...
 
 

@@ -24,6 +24,7 @@ from dispatcher.domain.ids import REPLIES, is_user_id
 from dispatcher.domain.queued_reply import NewReply, NotQueued
 from dispatcher.domain.reply import FreeForm, Reaction
 from dispatcher.domain.sender import Sender
+from dispatcher.engine.standing import Standing
 from dispatcher.orders import Orders
 
 _KEY_CHARS_MAX = 200
@@ -48,22 +49,34 @@ async def post_message(call: Call) -> Response:
         case FreeFormMessage():
             await call.must_open(Scope.REPLIES_WRITE)
 
+    named = _named(call, body)
+    if named is None and isinstance(posted, TemplateMessage):
+        # why without a transaction: one statement stores it, and locks are held for no longer than that.
+        taken = await _sent(call.house.gateway.standing, sender, posted)
+        return Response(_told(call, posted, taken), media_type="application/json")
+
     async def work(orders: Orders) -> answer.KeptAnswer:
-        if (objection := await orders.standing.room(sender)) is not None:
-            raise refused(objection)
         if isinstance(posted, TemplateMessage):
-            taken = await orders.standing.send(sender, posted.order)
-            if isinstance(taken, Refused):
-                raise refused(taken)
+            taken = await _sent(orders.standing, sender, posted)
         else:
             taken = await _queued(call, orders, sender, posted)
         return answer.KeptAnswer(200, _told(call, posted, taken))
 
-    return await answered_once(call.house, _named(call, body), work)
+    return await answered_once(call.house, named, work)
+
+
+async def _sent(standing: Standing, sender: Sender, message: TemplateMessage) -> Taken:
+    """A template in its standing campaign. Raises GatewayRefusal."""
+    taken = await standing.room(sender) or await standing.send(sender, message.order)
+    if isinstance(taken, Refused):
+        raise refused(taken)
+    return taken
 
 
 async def _queued(call: Call, orders: Orders, sender: Sender, message: FreeFormMessage) -> Taken:
     """A free-form message at the end of its conversation. Raises GatewayRefusal."""
+    if (objection := await orders.standing.room(sender)) is not None:
+        raise refused(objection)
     context_wamid = None
     if message.context_id is not None:
         context_wamid = await _wamid(call, message.context_id, "context.message_id")

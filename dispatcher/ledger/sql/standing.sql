@@ -20,8 +20,10 @@ LEFT JOIN identities i ON i.id = $6 AND i.until IS NULL
 -- name: add
 -- One more message for the standing campaign of this form, which runs from now on. No row: there is none that takes messages,
 -- or the person is in it already.
--- $1 sender, $2 template, $3 language, $4 columns, $5 person, $6 key, $7 values, $8 callback data.
--- The campaign is locked first, as by everybody who brings somebody back, so that no turn completes it meanwhile.
+-- $1 sender, $2 template, $3 language, $4 columns, $5 person, $6 key, $7 values, $8 callback data; for the audit log $9 and $10
+-- who acts (NULL: nobody is named) and $11 the order. All in one statement, so that the locks are held for no round trip.
+-- The campaign is locked first, as by everybody who brings somebody back, so that no turn completes it meanwhile. Says whether
+-- the lane was asleep: one that has a turn goes on by itself, and one that is due already was woken by whoever made it so.
 WITH place AS MATERIALIZED (
     SELECT c.id
     FROM standing_campaigns s
@@ -44,14 +46,25 @@ WITH place AS MATERIALIZED (
 ), kept AS (
     INSERT INTO callback_data (campaign_id, message_id, data)
     SELECT campaign_id, id, $8 FROM message WHERE $8::text IS NOT NULL
+), noted AS (
+    INSERT INTO audit_log (actor_kind, actor, outcome, action, subject, after)
+    SELECT $9, $10, 'done', $11, 'message ' || id || ' of campaign ' || campaign_id, jsonb_build_object('template', $2::text)
+    FROM message
+    WHERE $9::text IS NOT NULL
 ), lane AS (
+    SELECT l.id, l.turn_id IS NULL AND (l.next_at IS NULL OR l.next_at > ledger_now()) AS is_asleep
+    FROM message m
+    JOIN lanes l ON l.campaign_id = m.campaign_id
+    FOR UPDATE OF l
+), poked AS (
     UPDATE lanes l
     SET poked = l.turn_id IS NOT NULL, next_at = ledger_now()
-    FROM message m
-    WHERE l.campaign_id = m.campaign_id
-    RETURNING l.id, l.generation
+    FROM lane
+    WHERE l.id = lane.id
+    RETURNING l.id, l.generation, lane.is_asleep
 )
-SELECT message.campaign_id, message.id AS message_id, lane.id AS lane_id, lane.generation FROM message, lane
+SELECT message.campaign_id, message.id AS message_id, poked.id AS lane_id, poked.generation, poked.is_asleep
+FROM message, poked
 
 -- name: lock_form
 -- One transaction at a time opens a campaign of a form; the others find it.
