@@ -21,6 +21,7 @@ from dispatcher.api.v1 import (
     replies,
     senders,
     streams,
+    subscriptions,
     suppressions,
     unsure_replies,
 )
@@ -46,6 +47,7 @@ ROUTERS = (
     operations.unsure,
     unsure_replies.router,
     operations.quarantine,
+    subscriptions.router,
     keys.keys,
     keys.audit,
 )
