@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks import (
     ban,
+    callbacks,
     campaign,
     chaos,
     days,
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "growth": growth,
     "latency": latency,
     "ban": ban,
+    "callbacks": callbacks,
     "campaign": campaign,
     "chaos": chaos,
     "import": imports,

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks.stage import WABA, add_senders, people_from
 from dispatcher.app import App, open_app
+from dispatcher.channel.event_envelopes import new_secret
 from dispatcher.domain.access import Scope
 from dispatcher.domain.audience import Row
 from dispatcher.domain.campaign import CampaignKind
@@ -58,6 +59,18 @@ INSERT INTO conversations (sender_id, person_key, person, window_ends_at, last_i
 SELECT s.id, p, p, ledger_now() + interval '1 day', ledger_now(), 'wamid.' || p
 FROM senders s, unnest($1::text[]) AS p
 WHERE s.name = 'harbour'"""
+_SHOPS_LISTEN = """
+WITH shops AS (
+    INSERT INTO subscriptions (url, kinds, format, secret_ref)
+    SELECT 'https://shop.example/events', ARRAY['campaign.*'], 'events', $1 FROM generate_series(1, 5)
+    RETURNING id
+), delivered AS (
+    INSERT INTO deliveries (subscription_id) SELECT id FROM shops
+)
+INSERT INTO dead_events (subscription_id, id, kind, at, body, error)
+SELECT id, nextval(pg_get_serial_sequence('outbox', 'id')), 'campaign.completed', ledger_now(),
+    '{"campaign_id": 12}', 'it answered 503'
+FROM shops"""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +154,7 @@ async def _furnished(stage: Rehearsal) -> str:
 
 async def furnish(app: App) -> str:
     """What the examples speak of: twelve campaigns with some messages each, one single message, two conversations, three
-    replies. Returns the key.
+    replies, five subscriptions with a dead letter each. Returns the key.
 
     app: has a sender called harbour, and an account at Meta with `TEMPLATES`.
     """
@@ -158,6 +171,7 @@ async def furnish(app: App) -> str:
     await app.database.execute(_PEOPLE_HAVE_WRITTEN, ["+4915123456789", "+447700900102"])
     for n in range(3):
         await app.replies.queue(NewReply("harbour", "+4915123456789", Text(f"Reply {n}")))
+    await app.database.execute(_SHOPS_LISTEN, app.vault.seal(new_secret()))
     _, key = await app.access.create("fuzz", set(Scope), rate=Rate.parse("1000000/s"))
     await app.access.create("another", {Scope.READ})
     return key

@@ -362,7 +362,7 @@ async def _wire(
         unsure_replies=UnsureReplies(
             LedgerReplyEnds(database), reply_jobs, events, timedelta(seconds=settings.reply_unsure_grace_s)
         ),
-        subscriptions=subscriptions_of(database, callbacks, vault),
+        subscriptions=subscriptions_of(database, callbacks, vault, instance),
         deliveries=deliveries_of(settings, database, callbacks, vault, lane_tools, events),
         listings=LedgerListings(database),
         gateway=gateway_of(settings, database, jobs, clock, policy, management_client, vault.read),

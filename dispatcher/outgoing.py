@@ -38,7 +38,9 @@ async def open_callbacks(settings: Settings) -> AsyncIterator[HttpCallbacks]:
         await callbacks.close()
 
 
-def subscriptions_of(database: Database, callbacks: HttpCallbacks, vault: Vault) -> Subscriptions:
+def subscriptions_of(
+    database: Database, callbacks: HttpCallbacks, vault: Vault, instance: str
+) -> Subscriptions:
     """The door for those who want to hear of events."""
     return Subscriptions(
         LedgerSubscriptions(database),
@@ -47,6 +49,7 @@ def subscriptions_of(database: Database, callbacks: HttpCallbacks, vault: Vault)
         EventEnvelopes(),
         new_secret,
         vault.seal,
+        instance,
     )
 
 

@@ -97,12 +97,19 @@ def believing_sandbox(settings: Settings, folder: Path) -> Settings:
 
 @contextmanager
 def rehearsal(
-    world: Path | None, *, lanes: int, durable: bool = True, webhooks: bool = False, **settings: Any
+    world: Path | None,
+    *,
+    lanes: int,
+    durable: bool = True,
+    webhooks: bool = False,
+    events: bool = False,
+    **settings: Any,
 ) -> Iterator[Rehearsal]:
     """Open one: `lanes` lane workers and one for upkeep, a sandbox with the given world (None: an empty one).
 
     webhooks: let the sandbox report, with an HTTP process and an intake worker that take its webhooks in, and a reply
     worker that answers.
+    events: a worker that delivers them.
     settings: what differs from the defaults. Raises EmbeddedError, ChannelUnavailable, BadValue.
     """
     with ExitStack() as stack:
@@ -119,6 +126,7 @@ def rehearsal(
         if webhooks:
             found = believing_sandbox(found, home)
             roles += ["intake", "replies"]
+        roles += ["events"] if events else []
         workers = [start_workers(found, role, 1) for role in roles]
         stack.callback(stop_all, workers)
         if webhooks:

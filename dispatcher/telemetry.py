@@ -257,8 +257,9 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(stream=sys.stderr, level=number, format="%(levelname)s %(name)s: %(message)s")
     # why: it tells each reconnect with a traceback, also those that everybody else takes calmly.
     logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
-    # why: it tells each request with its whole address, in which receivers of events may keep secrets.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # why: they tell every address as a whole, and that of a receiver of events may hold a secret.
+    for client in ("httpx", "httpcore"):
+        logging.getLogger(client).setLevel(logging.WARNING)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

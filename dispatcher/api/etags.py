@@ -13,6 +13,7 @@ import orjson
 
 from dispatcher.api.problems import Refusal
 from dispatcher.domain.campaign import Campaign
+from dispatcher.domain.event import Subscription
 from dispatcher.domain.sender import Sender
 
 
@@ -35,6 +36,11 @@ def campaign_etag(campaign: Campaign) -> str:
 def sender_etag(sender: Sender) -> str:
     """Of everything that is stored of it."""
     return _etag({field: str(getattr(sender, field)) for field in sender.__dataclass_fields__})
+
+
+def subscription_etag(subscription: Subscription) -> str:
+    """Of what was ordered, and whether it is enabled; how delivery stands does not change it."""
+    return _etag({field: str(getattr(subscription, field)) for field in subscription.__dataclass_fields__})
 
 
 def must_match(if_match: str, etag: str) -> None:

@@ -20,6 +20,7 @@ from dispatcher.cli import (
     conversations,
     demo,
     doctor,
+    events,
     fence,
     keys,
     messages,
@@ -28,6 +29,7 @@ from dispatcher.cli import (
     replies,
     senders,
     services,
+    subscriptions,
     suppressions,
     templates,
     unsure,
@@ -80,6 +82,8 @@ root.add_typer(unsure.family)
 root.add_typer(quarantine.family)
 root.add_typer(conversations.family)
 root.add_typer(suppressions.family)
+root.add_typer(subscriptions.family)
+root.add_typer(events.family)
 root.add_typer(fence.family)
 root.add_typer(keys.family)
 audit.register(root)

@@ -51,9 +51,13 @@ def seal_key(out: Output) -> None:
 
 
 async def reseal(app: App, out: Output) -> None:
-    """Seal all sealed tokens anew with the present key, so that earlier ones can be taken out of the settings."""
+    """Seal all sealed tokens, and subscriptions' secrets, anew with the present key, so that no earlier one is needed."""
     resealed = await app.senders.reseal(app.vault.reseal)
-    out.answer({"resealed": resealed}, f"{len(resealed)} tokens are sealed with the present key")
+    secrets = await app.subscriptions.book.reseal(app.vault.reseal)
+    out.answer(
+        {"resealed": resealed, "subscriptions": secrets},
+        f"{len(resealed)} tokens and the secrets of {secrets} subscriptions are sealed with the present key",
+    )
 
 
 def token_ref(vault: Vault, variable: str | None, file: Path | None, *, seal: bool) -> str | None:

@@ -14,7 +14,7 @@ A call is a value, and a client makes it; both clients make all calls:
 It imports nothing of the house but itself, and needs httpx and tenacity.
 """
 
-from dispatcher.client import campaigns, messages, replies, senders
+from dispatcher.client import campaigns, messages, replies, senders, subscriptions
 from dispatcher.client.clients import AsyncClient, Client
 from dispatcher.client.errors import DispatchError, Refused, Unreachable
 
@@ -28,4 +28,5 @@ __all__ = [
     "messages",
     "replies",
     "senders",
+    "subscriptions",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dispatcher.domain.errors import BadValue
 from dispatcher.domain.event import EventFormat, EventId, SubscriptionId
 from dispatcher.domain.ids import TurnId
 
@@ -37,3 +38,11 @@ class Delivery:
 def event_name(instance: str, event_id: EventId) -> str:
     """An event's id as receivers know it: the same with every repetition, and no other ledger's. Without a full stop."""
     return f"evt_{instance}_{event_id}"
+
+
+def event_number(name: str, instance: str) -> EventId:
+    """The event of this ledger that a receiver knows by this id. Raises BadValue."""
+    start, _, number = name.rpartition("_")
+    if start != f"evt_{instance}" or not (number.isascii() and number.isdecimal()) or len(number) > 18:
+        raise BadValue(f"{name} is no event of this ledger; nothing was done")
+    return EventId(int(number))

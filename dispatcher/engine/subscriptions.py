@@ -38,6 +38,8 @@ class Subscriptions:
     envelopes: Envelopes
     new_secret: Callable[[], str]
     seal: Callable[[str], str]
+    instance: str
+    """The ledger's own name, part of each event's id."""
 
     async def prepare(
         self,
@@ -114,9 +116,9 @@ class Subscriptions:
         """Send an event that says nothing, behind all that waits. Raises NotFound, Conflict."""
         return await self.book.ping(subscription_id)
 
-    async def remove(self, subscription_id: SubscriptionId) -> Subscription:
-        """Forget it, with all that waits for it. Raises NotFound."""
-        removed, _ = await self.book.find(subscription_id)
+    async def remove(self, subscription_id: SubscriptionId) -> tuple[Subscription, DeliveryState]:
+        """Forget it, with all that waits for it. Returns what it was. Raises NotFound."""
+        removed = await self.book.find(subscription_id)
         await self.book.remove(subscription_id)
         return removed
 

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import httpx
+import pytest
 from front_door import FrontDoor, ndjson, people
 from support.builders import TOKEN_VARIABLE
 from support.meta import APP_SECRET, TOKEN, VERIFY_TOKEN
 
 from dispatcher.domain.access import Scope
+from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.rate import Rate
 from dispatcher.leash import Leash
 from dispatcher.processes import api_command, worker_environment
@@ -46,6 +48,11 @@ async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) 
     await ask("POST", "/v1/senders", json=number | {"name": "x", "token": f"{NEW_TOKEN}\n"})
     await ask("PATCH", "/v1/senders/beach", json={"token": NEW_TOKEN, "rate": "0/s"})
     await ask("POST", "/v1/senders/beach/templates")
+    listener = {"url": "http://127.0.0.1:9/events?token=in-the-address", "kinds": ["*"]}
+    assert (await ask("POST", "/v1/subscriptions", json=listener)).status_code == 201
+    await ask("POST", "/v1/subscriptions", json=listener | {"kinds": ["no"]})
+    for order in ("ping", "rotate-secret"):
+        assert (await ask("POST", f"/v1/subscriptions/1/{order}")).status_code == 200
     campaign = await door.a_draft()
     await door.stream(campaign, ndjson(people(3)))
     document = (await ask("GET", "/v1/openapi.json")).json()
@@ -55,6 +62,7 @@ async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) 
                 continue
             filled = path.replace("{campaign_id}", str(campaign)).replace("{name}", "beach")
             filled = filled.replace("{message_id}", "1").replace("{key_id}", "999").replace("{piece_id}", "1")
+            filled = filled.replace("{subscription_id}", "1")
             filled = (
                 filled.replace("{reply_id}", "1").replace("{conversation_id}", "1").replace("{person}", "x")
             )
@@ -65,6 +73,7 @@ async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) 
     return "\n".join(said)
 
 
+@pytest.mark.settings(events_networks=["127.0.0.0/8"])
 async def test_no_secret_is_in_any_answer_or_in_the_log(
     door: FrontDoor, tmp_path: Path, seal_key: str
 ) -> None:
@@ -85,7 +94,12 @@ async def test_no_secret_is_in_any_answer_or_in_the_log(
             await asyncio.to_thread(process.stop)
     rows = await app.database.fetch("SELECT token_ref FROM senders WHERE name = 'beach'")
     sealed = rows[0]["token_ref"].removeprefix("sealed:")
+    secrets = re.findall(r"whsec_[A-Za-z0-9+/=]{44}", said)
+    assert len(secrets) == len(set(secrets)) == 2  # of the creation and of the rotation, each told once
     told = said + log.read_text()
+    for secret in secrets:
+        assert told.count(secret) == 1
+    assert "in-the-address" not in log.read_text()
     assert "beach" in told
     for secret in (NEW_TOKEN, TOKEN, APP_SECRET, VERIFY_TOKEN, seal_key, sealed, key, door.key):
         assert secret not in told
@@ -102,6 +116,12 @@ def _address(said: Path) -> str:
     return str(json.loads(said.read_text())["url"])
 
 
+async def _a_campaign(door: FrontDoor) -> Campaign:
+    """With somebody in it, and a sender whose token is known."""
+    return await door.world.a_campaign(people=1, is_started=False)
+
+
+@pytest.mark.settings(events_networks=["127.0.0.0/8"])
 async def test_no_table_holds_a_token_or_a_key_in_clear(door: FrontDoor) -> None:
     number = {
         "name": "beach",
@@ -112,11 +132,22 @@ async def test_no_table_holds_a_token_or_a_key_in_clear(door: FrontDoor) -> None
     }
     await door.post("/senders", number, 201)
     made = await door.post("/keys", {"name": "shop", "scopes": ["read"]}, 201)
+    listener = {"url": "http://127.0.0.1:9/events", "kinds": ["*"]}
+    listening = await door.post("/subscriptions", listener, 201)
+    rotated = await door.post(f"/subscriptions/{listening['id']}/rotate-secret")
+    await door.world.app.campaigns.start((await _a_campaign(door)).id)
     database = door.world.app.database
     tables = await database.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     for table in tables:
         rows = await database.fetch(f"SELECT row_to_json(t)::text AS row FROM {table['tablename']} t")  # noqa: S608
         text = "\n".join(row["row"] for row in rows)
-        for secret in (NEW_TOKEN, made["key"], made["key"][-43:], door.key[-43:]):
+        for secret in (
+            NEW_TOKEN,
+            made["key"],
+            made["key"][-43:],
+            door.key[-43:],
+            listening["secret"][6:],
+            rotated["secret"][6:],
+        ):
             assert secret not in text
             assert secret.encode().hex() not in text

@@ -33,6 +33,7 @@ def address(path: str) -> str:
         ("piece_id", "1"),
         ("reply_id", "1"),
         ("conversation_id", "1"),
+        ("subscription_id", "1"),
         ("person", "+4915123456789"),
         ("name", "harbour"),
     ):
@@ -50,6 +51,7 @@ async def everything(door: FrontDoor) -> list[Any]:
         "suppressions",
         "api_keys",
         "answered_calls",
+        "subscriptions",
         "holds",
     )
     return [

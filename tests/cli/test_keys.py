@@ -88,7 +88,7 @@ def test_tokens_are_sealed_anew_when_the_key_changes(
     assert "cannot be opened" in sealing("senders", "show", "shop").out
     assert sealing("senders", "reseal").code == ExitCode.WRONG
     monkeypatch.setenv("DISPATCHER_SEAL_KEYS_BEFORE", '["env:SEAL_KEY"]')
-    assert sealing("senders", "reseal", "--json").json == {"resealed": ["shop"]}
+    assert sealing("senders", "reseal", "--json").json == {"resealed": ["shop"], "subscriptions": 0}
     monkeypatch.delenv("DISPATCHER_SEAL_KEYS_BEFORE")
     assert "cannot be opened" not in sealing("senders", "show", "shop").out
 

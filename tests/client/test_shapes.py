@@ -16,9 +16,11 @@ from dispatcher.api.v1 import (
     reply_models,
     sender_models,
     streams,
+    subscription_models,
     suppressions,
 )
-from dispatcher.client import reply_shapes, shapes
+from dispatcher.api.v1.operations import DoneOut
+from dispatcher.client import event_shapes, reply_shapes, shapes
 from dispatcher.domain.campaign import CampaignState, UnsurePolicy
 from dispatcher.domain.message import MessageState
 
@@ -45,6 +47,13 @@ PAIRS: list[tuple[Any, type[BaseModel]]] = [
     (shapes.Changed, suppressions.ChangedOut),
     (shapes.HistoryEntry, suppressions.HistoryOut),
     (shapes.History, suppressions.HistoryList),
+    (event_shapes.Delivery, subscription_models.DeliveryOut),
+    (event_shapes.Subscription, subscription_models.SubscriptionOut),
+    (event_shapes.CreatedSubscription, subscription_models.SubscriptionCreated),
+    (event_shapes.Secret, subscription_models.SecretOut),
+    (event_shapes.Ping, subscription_models.PingOut),
+    (event_shapes.DeadLetter, subscription_models.DeadOut),
+    (event_shapes.Done, DoneOut),
     (reply_shapes.QueuedReply, reply_models.QueuedOut),
     (reply_shapes.Reply, reply_models.ReplyOut),
     (reply_shapes.ReplyDetail, reply_models.ReplyDetail),
@@ -66,7 +75,7 @@ def test_a_shape_has_the_fields_of_the_answer(shape: Any, model: type[BaseModel]
 def test_every_shape_is_compared() -> None:
     known = {
         each
-        for module in (shapes, reply_shapes)
+        for module in (shapes, reply_shapes, event_shapes)
         for each in vars(module).values()
         if isinstance(each, type) and hasattr(each, "__total__")
     }

@@ -18,9 +18,11 @@ from dispatcher.api.v1 import (
     messages,
     operations,
     people,
+    relays,
     replies,
     senders,
     streams,
+    subscriptions,
     suppressions,
     unsure_replies,
 )
@@ -46,6 +48,8 @@ ROUTERS = (
     operations.unsure,
     unsure_replies.router,
     operations.quarantine,
+    subscriptions.router,
+    relays.router,
     keys.keys,
     keys.audit,
 )
