@@ -123,8 +123,8 @@ class Refused:
     """Where waiting helps."""
 
 
-class Taken(NamedTuple):
-    """It will be sent, or its end will be told."""
+class MessageRef(NamedTuple):
+    """Which message of this ledger is meant; under `REPLIES` a free-form one."""
 
     campaign_id: CampaignId
     message_id: MessageId
@@ -145,5 +145,5 @@ class RelayFacts:
     """Of the message by now."""
     attempt: int | None = None
     """How often it was posted by now."""
-    named: Mapping[str, Taken] = field(default_factory=dict)
+    named: Mapping[str, MessageRef] = field(default_factory=dict)
     """Of what people answer: Meta's id → the message, where it is ours."""

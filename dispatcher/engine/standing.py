@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dispatcher.domain.gateway import Objection, Refused, Taken
+from dispatcher.domain.gateway import MessageRef, Objection, Refused
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.phone import Phone, parse_phone
 from dispatcher.domain.sender import Sender
@@ -56,7 +56,7 @@ class Standing:
         details = f"{waiting.messages:,} messages wait for sender {sender.name}; come again in {wait.total_seconds():.0f} s"
         return Refused(Objection.QUEUE_FULL, details, wait)
 
-    async def send(self, sender: Sender, order: TemplateOrder) -> Taken | Refused:
+    async def send(self, sender: Sender, order: TemplateOrder) -> MessageRef | Refused:
         """Have a template sent, as soon as the sender may. Whether there is room was asked before."""
         facts = await self.book.facts(sender, order)
         objection = template_objection(order, facts.template) or hold_objection(facts.holds, facts.moved)

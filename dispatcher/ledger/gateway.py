@@ -5,7 +5,7 @@ The statements are in `sql/gateway.sql`.
 
 from __future__ import annotations
 
-from dispatcher.domain.gateway import GatewayId, Taken
+from dispatcher.domain.gateway import GatewayId, MessageRef
 from dispatcher.domain.sender import Sender
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.queries import load
@@ -35,7 +35,7 @@ class LedgerGateway:
         await self._db.execute(SQL["keep_upload"], media_id, sender.id)
         await self._db.execute(SQL["forget_uploads"])
 
-    async def keep_callback_data(self, taken: Taken, data: str) -> None:
+    async def keep_callback_data(self, taken: MessageRef, data: str) -> None:
         """Remember what comes back with each report of a message."""
         await self._db.execute(SQL["keep_callback_data"], taken.campaign_id, taken.message_id, data)
         await self._db.execute(SQL["forget_callback_data"])

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dispatcher.domain.event import Event, EventKind
-from dispatcher.domain.gateway import RelayFacts, Taken
+from dispatcher.domain.gateway import MessageRef, RelayFacts
 from dispatcher.domain.ids import REPLIES, PersonKey
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.phone import comparison_key
@@ -35,7 +35,7 @@ class LedgerRelays:
         named = await self._named(events)
         return [self._facts_of(event, row, named) for event, row in zip(events, rows, strict=True)]
 
-    def _facts_of(self, event: Event, row: Row, named: Mapping[str, Taken]) -> RelayFacts | None:
+    def _facts_of(self, event: Event, row: Row, named: Mapping[str, MessageRef]) -> RelayFacts | None:
         if event.kind is EventKind.ACCOUNT_NEWS:
             return RelayFacts(event.body["waba_id"], None, None)
         if row["waba_id"] is None:
@@ -50,7 +50,7 @@ class LedgerRelays:
             named=named,
         )
 
-    async def _named(self, events: Sequence[Event]) -> Mapping[str, Taken]:
+    async def _named(self, events: Sequence[Event]) -> Mapping[str, MessageRef]:
         """Of all that people answer in these: Meta's id → the message, where it is ours."""
         asked: dict[str, PersonKey | None] = {}
         for event in events:
@@ -61,7 +61,7 @@ class LedgerRelays:
         if not asked:
             return {}
         found = await LedgerReceipts(self._db).attempts_of(asked)
-        return {wamid: Taken(ref.campaign_id, ref.message_id) for wamid, ref in found.items()}
+        return {wamid: MessageRef(ref.campaign_id, ref.message_id) for wamid, ref in found.items()}
 
 
 def _campaign_of(body: Mapping[str, Any]) -> int | None:

@@ -12,7 +12,7 @@ import asyncpg
 from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import Busy
-from dispatcher.domain.gateway import Taken
+from dispatcher.domain.gateway import MessageRef
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId
 from dispatcher.domain.phone import Phone
 from dispatcher.domain.sender import Sender
@@ -67,7 +67,7 @@ class LedgerStanding:
 
     async def add(
         self, plan: StandingPlan, to: Phone, values: Sequence[str], callback_data: str | None
-    ) -> tuple[Taken, DueLane | None]:
+    ) -> tuple[MessageRef, DueLane | None]:
         """Store a message; a new campaign is opened where none of this form takes it. No lane: somebody has woken it."""
         actor = acting()
         form = (plan.sender.id, plan.template, plan.language, list(plan.columns))
@@ -85,7 +85,7 @@ class LedgerStanding:
                 f"sender {plan.sender.name} is being written to by many at once; nothing was queued",
                 hint="come again in some seconds",
             ) from None
-        taken = Taken(CampaignId(row["campaign_id"]), MessageId(row["message_id"]))
+        taken = MessageRef(CampaignId(row["campaign_id"]), MessageId(row["message_id"]))
         return taken, DueLane(LaneId(row["lane_id"]), row["generation"]) if row["is_asleep"] else None
 
     async def _add_to_another(

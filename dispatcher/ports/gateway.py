@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dispatcher.domain.event import Event
-from dispatcher.domain.gateway import GatewayId, Refused, RelayFacts, Taken
+from dispatcher.domain.gateway import GatewayId, MessageRef, Refused, RelayFacts
 from dispatcher.domain.phone import Phone
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.standing import StandingPlan, TemplateFacts, TemplateOrder, Waiting
@@ -27,7 +27,7 @@ class StandingBook(Protocol):
 
     async def add(
         self, plan: StandingPlan, to: Phone, values: Sequence[str], callback_data: str | None
-    ) -> tuple[Taken, DueLane | None]:
+    ) -> tuple[MessageRef, DueLane | None]:
         """Store a message; returns the lane, if it is to be woken. A campaign is opened where none of this form takes it."""
         ...
 
@@ -39,7 +39,7 @@ class GatewayBook(Protocol):
         """What Meta calls a message of ours; None where Meta has not taken it yet, or there is none."""
         ...
 
-    async def keep_callback_data(self, taken: Taken, data: str) -> None:
+    async def keep_callback_data(self, taken: MessageRef, data: str) -> None:
         """Remember what comes back with each report of a message."""
         ...
 

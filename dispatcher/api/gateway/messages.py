@@ -19,7 +19,7 @@ from dispatcher.api.gateway.errors import ERRORS, INVALID, GatewayRefusal, not_q
 from dispatcher.channel.gateway_messages import FreeFormMessage, Mark, TemplateMessage, read_posted
 from dispatcher.domain import answer
 from dispatcher.domain.access import Scope
-from dispatcher.domain.gateway import GatewayId, Objection, Refused, Taken
+from dispatcher.domain.gateway import GatewayId, MessageRef, Objection, Refused
 from dispatcher.domain.ids import REPLIES, is_user_id
 from dispatcher.domain.queued_reply import NewReply, NotQueued
 from dispatcher.domain.reply import FreeForm, Reaction
@@ -65,7 +65,7 @@ async def post_message(call: Call) -> Response:
     return await answered_once(call.house, named, work)
 
 
-async def _sent(standing: Standing, sender: Sender, message: TemplateMessage) -> Taken:
+async def _sent(standing: Standing, sender: Sender, message: TemplateMessage) -> MessageRef:
     """A template in its standing campaign. Raises GatewayRefusal."""
     taken = await standing.room(sender) or await standing.send(sender, message.order)
     if isinstance(taken, Refused):
@@ -73,7 +73,7 @@ async def _sent(standing: Standing, sender: Sender, message: TemplateMessage) ->
     return taken
 
 
-async def _queued(call: Call, orders: Orders, sender: Sender, message: FreeFormMessage) -> Taken:
+async def _queued(call: Call, orders: Orders, sender: Sender, message: FreeFormMessage) -> MessageRef:
     """A free-form message at the end of its conversation. Raises GatewayRefusal."""
     if (objection := await orders.standing.room(sender)) is not None:
         raise refused(objection)
@@ -86,7 +86,7 @@ async def _queued(call: Call, orders: Orders, sender: Sender, message: FreeFormM
     queued = await orders.replies.queue(NewReply(sender.name, message.person, content, context_wamid))
     if isinstance(queued, NotQueued):
         raise not_queued(queued)
-    taken = Taken(REPLIES, queued.id)
+    taken = MessageRef(REPLIES, queued.id)
     if message.callback_data is not None:
         await orders.gateway.keep_callback_data(taken, message.callback_data)
     return taken
@@ -108,7 +108,7 @@ async def _wamid(call: Call, message_id: str, field: str) -> str:
     return wamid
 
 
-def _told(call: Call, message: TemplateMessage | FreeFormMessage, taken: Taken) -> bytes:
+def _told(call: Call, message: TemplateMessage | FreeFormMessage, taken: MessageRef) -> bytes:
     """The answer as Meta writes it."""
     if isinstance(message, FreeFormMessage):
         person = message.person
