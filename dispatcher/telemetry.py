@@ -229,6 +229,15 @@ class Events:
         self._turns_lost.inc()
         self._log.info("a delivery was taken over by another", subscription=turn.subscription_id)
 
+    def delivery_broke(self, turn: DeliveryTurn, error: Exception) -> None:
+        """A turn of delivery ended by a defect of ours. Only its kind is told: a text might hold what was delivered."""
+        self._deliveries_failed.labels("defect").inc()
+        self._log.error(
+            "a delivery broke; it begins again when its lease has run out",
+            subscription=turn.subscription_id,
+            error=type(error).__name__,
+        )
+
     def events_buried(self, events: int) -> None:
         """So many events have become dead letters."""
         self._events_buried.inc(events)

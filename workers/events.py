@@ -53,3 +53,5 @@ async def _serve(app: App, turn: DeliveryTurn) -> None:
     except DispatcherError as error:
         # why not raised: the lease runs out, and the next turn begins where the ledger says.
         log.warning("a delivery ended early", subscription=turn.subscription_id, error=str(error))
+    except Exception as error:  # noqa: BLE001 - what breaks for one subscription leaves the others alone
+        app.events.delivery_broke(turn, error)

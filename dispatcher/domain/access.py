@@ -45,7 +45,7 @@ class Scope(StrEnum):
     OPERATIONS_WRITE = "operations:write"
     """Settle and release unsure messages; replay and discard what is in quarantine."""
     EVENTS_ADMIN = "events:admin"
-    """Make, look at, change and remove subscriptions to events; replay and purge their dead letters."""
+    """Make, look at, change and remove subscriptions, which hear of whatever they choose; replay and purge dead letters."""
     KEYS_ADMIN = "keys:admin"
     """List, create and revoke keys, and read the audit log. A key can only give what it has itself."""
 

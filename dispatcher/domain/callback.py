@@ -169,6 +169,8 @@ class CallbackAnswer:
     text: str = ""
     retry_after: timedelta | None = None
     """What the receiver asked for."""
+    is_defect: bool = False
+    """Whether the receiver says that the fault is its own (5xx)."""
 
     @property
     def may_pass(self) -> bool:
@@ -176,9 +178,6 @@ class CallbackAnswer:
         return self.retry_after is None and (
             self.kind in (CallbackKind.UNREACHABLE, CallbackKind.LOST) or self.is_defect
         )
-
-    is_defect: bool = False
-    """Whether the receiver says that the fault is its own (5xx)."""
 
 
 _WAIT_FIRST_S = 1.0

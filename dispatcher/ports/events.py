@@ -179,6 +179,10 @@ class EventTelemetry(Protocol):
         """A turn found its lease gone."""
         ...
 
+    def delivery_broke(self, turn: DeliveryTurn, error: Exception) -> None:
+        """A turn ended by a defect of ours."""
+        ...
+
     def events_buried(self, events: int) -> None:
         """So many have become dead letters."""
         ...

@@ -24,6 +24,7 @@ from dispatcher.api.v1.api import ROUTERS
 from dispatcher.cli.output import ExitCode
 from dispatcher.domain import access, audit, campaign, message
 from dispatcher.domain.audience import RejectReason
+from dispatcher.domain.event import EventKind, Stopped
 from dispatcher.domain.hold import LIFTED_BY, HoldReason
 from dispatcher.domain.queued_reply import ReplyRefusal
 from dispatcher.domain.sender import (
@@ -271,6 +272,8 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "scopes": _vocabulary(access.Scope, ("scope", "opens")),
     "denials": _vocabulary(access.Denial, ("cause", "meaning")),
     "audit-orders": _vocabulary(audit.Order, ("entry", "meaning")),
+    "event-kinds": _vocabulary(EventKind, ("kind", "means")),
+    "subscription-stops": _vocabulary(Stopped, ("why", "means")),
     "exit-codes": _vocabulary(ExitCode, ("exit code", "meaning")),
     "reject-reasons": _vocabulary(RejectReason, ("reason", "meaning")),
     "sandbox-violations": _vocabulary(ViolationKind, ("violation", "meaning")),

@@ -72,7 +72,9 @@ WHERE subscription_id = $1 AND turn_id = $2
 RETURNING failures
 
 -- name: close_turn
-UPDATE deliveries SET turn_id = NULL, owner = NULL, lease_until = NULL WHERE subscription_id = $1 AND turn_id = $2
+-- The next one is due at once, behind all that have waited for longer.
+UPDATE deliveries SET turn_id = NULL, owner = NULL, lease_until = NULL, next_at = ledger_now()
+WHERE subscription_id = $1 AND turn_id = $2
 
 -- name: stop
 -- $2 why. What waits stays, and becomes dead letters when its time is over.

@@ -123,6 +123,18 @@ async def test_a_failure_says_why_and_waits_and_a_success_forgets_it(post: Post)
     assert (state.failures, state.last_error, state.failing_since, state.next_at) == (0, None, None, None)
 
 
+async def test_those_that_have_waited_longest_are_served_first(post: Post) -> None:
+    """So that a full worker with many subscriptions gives each its turn."""
+    subscriptions = [await post.subscribes("campaign.*") for _ in range(3)]
+    await post.outbox.tell(KIND, None, {"n": 0})
+    served = []
+    for _ in range(6):
+        [turn] = await post.outbox.open_turns("a test", LEASE, 1)
+        served.append(turn.subscription_id)
+        await post.outbox.close(turn)
+    assert served == [each.id for each in subscriptions] * 2
+
+
 async def test_a_copy_of_the_ledger_delivers_nothing(post: Post) -> None:
     await shop_with(post, 1)
     await post.database.execute('UPDATE instance SET place = \'{"database": "elsewhere"}\'')
