@@ -63,6 +63,8 @@ class TemplateMessage:
 
     recipient: str
     order: TemplateOrder
+    context_id: str | None
+    """As above; the order takes Meta's id of it."""
 
 
 Posted = Mark | FreeFormMessage | TemplateMessage
@@ -97,11 +99,9 @@ def _read(fields: Fields, default_region: str | None) -> Posted:
         context_id = context.need_text("message_id")
         context.done()
     if kind == "template":
-        if context_id is not None:
-            raise Objected(Objection.BAD_FIELD, "context: a template answers no message here; leave it out")
         order = _template(fields.inner("template"), person, callback_data)
         fields.done()
-        return TemplateMessage(recipient, order)
+        return TemplateMessage(recipient, order, context_id)
     content = _content(fields, kind)
     fields.done()
     written = person.e164 if isinstance(person, Phone) else person

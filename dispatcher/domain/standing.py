@@ -39,6 +39,8 @@ class TemplateOrder:
     """As Meta takes them."""
     callback_data: str | None = None
     """The client's own, which comes back with each report."""
+    context_wamid: str | None = None
+    """The message that it answers."""
 
 
 @dataclass(frozen=True, slots=True)

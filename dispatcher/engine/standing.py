@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
+from dispatcher.domain.content import ANSWERED
 from dispatcher.domain.gateway import MessageRef, Objection, Refused
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.phone import Phone, parse_phone
@@ -72,6 +73,8 @@ class Standing:
         values = self.reader.values(facts.template, order.components)
         if isinstance(values, Refused):
             return values
+        if order.context_wamid is not None:
+            values = {**values, ANSWERED.path: order.context_wamid}
         plan = StandingPlan(
             sender, order.template, order.language, tuple(values), priority_of(facts.template)
         )

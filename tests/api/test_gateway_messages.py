@@ -133,12 +133,16 @@ async def test_marks_and_answers_name_messages_by_either_id(client: Client) -> N
     assert (answer.status_code, answer.json()) == (200, {"success": True})
     await client.sends(a_text(context={"message_id": ours}))
     await client.sends({"to": ANN, "type": "reaction", "reaction": {"message_id": ours, "emoji": "👍"}})
+    template = GatewayId.parse(await client.sends(a_template(ANN, context={"message_id": ours})))
+    assert template is not None
     page = await world.app.replies.recent(2, sender=harbour.name)
     named = GatewayId.parse(ours)
     assert named is not None
     wamid = await world.app.gateway.book.wamid_of(named)
     assert page[1].context_wamid == wamid
     assert page[0].content["reaction"]["message_id"] == wamid
+    view = await world.app.explain.message(template.campaign_id, template.message_id)
+    assert list(view.values) == ["Ann", "20%", wamid]
     too_early = await client.sends(a_text())
     code, details = await client.refused(a_text(context={"message_id": too_early}))
     assert code == 131009

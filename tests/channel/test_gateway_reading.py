@@ -14,7 +14,7 @@ from dispatcher.channel.gateway_messages import FreeFormMessage, Mark, TemplateM
 from dispatcher.channel.gateway_templates import TemplateReading
 from dispatcher.channel.payloads import compile_template
 from dispatcher.channel.reply_payloads import content_of
-from dispatcher.domain.content import Column, SlotMapping
+from dispatcher.domain.content import ANSWERED, Column, SlotMapping
 from dispatcher.domain.gateway import Objection, Refused
 from dispatcher.domain.template import Template, parse_template
 
@@ -318,6 +318,20 @@ def test_reading_is_the_inverse_of_writing(case: str) -> None:
     read = TemplateReading().values(template, components_of(template, values))
     assert read == values
     assert list(read) == [slot.path for slot in template.slots if slot.path in values]
+
+
+def test_a_template_may_answer_a_message() -> None:
+    template = a_template({"components": [BODY]})
+    values = {"body.1": "Dana", "body.2": "20%", ANSWERED.path: "wamid.q"}
+    mapping = SlotMapping(tuple((path, Column(path)) for path in values))
+    rendered = compile_template(template, mapping).render(TO, list(values.values()), "t")
+    assert isinstance(rendered, bytes)
+    message = json.loads(rendered)
+    assert message["context"] == {"message_id": "wamid.q"}
+    read = read_posted({name: value for name, value in message.items() if name != "biz_opaque_callback_data"})
+    assert isinstance(read, TemplateMessage)
+    assert read.context_id == "wamid.q"
+    assert TemplateReading().values(template, read.order.components) == {"body.1": "Dana", "body.2": "20%"}
 
 
 @pytest.mark.parametrize("case", [case for case, (_, values) in TEMPLATES.items() if values])

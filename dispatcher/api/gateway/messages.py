@@ -44,8 +44,11 @@ async def post_message(call: Call) -> Response:
                 sender, await _wamid(call, posted.message_id, "message_id"), is_typing=posted.is_typing
             )
             return Response(b'{"success":true}', media_type="application/json")
-        case TemplateMessage():
+        case TemplateMessage(order=order, context_id=context_id):
             await call.must_open(Scope.MESSAGES_WRITE)
+            if context_id is not None:
+                wamid = await _wamid(call, context_id, "context.message_id")
+                posted = replace(posted, order=replace(order, context_wamid=wamid))
         case FreeFormMessage():
             await call.must_open(Scope.REPLIES_WRITE)
 
