@@ -47,8 +47,8 @@ async def create_relay(
 ) -> Response:
     """Have a callback told in Meta's form what Meta reports, what people write, and what will not be sent.
 
-    The callback must answer Meta's handshake (`hub.challenge`) at once. `seal_key` must be configured, for the app's secret is
-    kept sealed.
+    The callback must answer Meta's handshake (`hub.challenge`) at once. `seal_key` must be configured, for what signs is kept
+    sealed.
     """
     to = RelayTo(body.app_secret, body.verify_token)
     new, _ = await house.subscriptions.prepare(

@@ -15,7 +15,7 @@ CREATE TABLE standing_campaigns (
 );
 COMMENT ON COLUMN standing_campaigns.columns IS 'the slots that its messages fill; what fills others is in another campaign';
 COMMENT ON COLUMN standing_campaigns.takes_until IS 'afterwards the next one takes its place';
-CREATE INDEX standing_campaigns_form ON standing_campaigns (sender_id, template, language, columns, campaign_id DESC);
+CREATE INDEX standing_campaigns_form ON standing_campaigns (sender_id, template, language, columns, takes_until);
 -- why: how much waits is asked with each message, and those that have come to their end are many.
 CREATE INDEX campaigns_standing ON campaigns (id) WHERE kind = 'standing' AND state IN ('running', 'paused');
 

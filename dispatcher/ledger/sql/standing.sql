@@ -30,7 +30,7 @@ WITH place AS MATERIALIZED (
     JOIN campaigns c ON c.id = s.campaign_id
     WHERE s.sender_id = $1 AND s.template = $2 AND s.language = $3 AND s.columns = $4 AND s.takes_until > ledger_now()
       AND c.state IN ('running', 'completed')
-    ORDER BY s.campaign_id DESC
+    ORDER BY s.takes_until DESC
     LIMIT 1
     FOR UPDATE OF c
 ), message AS (
