@@ -35,7 +35,7 @@ def relay(
     """Have the callback of a client of the gateway told in Meta's form; it must answer Meta's handshake at once."""
     told = list(senders) if senders is not None else None
     body = given(url=url, app_secret=app_secret, verify_token=verify_token, senders=told)
-    return create("/subscriptions/relay", body, once)
+    return create("/relays", body, once)
 
 
 def every() -> Paged[Subscription]:

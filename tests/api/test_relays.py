@@ -91,7 +91,7 @@ async def client(door: FrontDoor, hook: Hook) -> Client:
 
 async def relay(door: FrontDoor, hook: Hook, status: int = 201, **fields: Any) -> dict[str, Any]:
     order = {"url": hook.url, "app_secret": APP_SECRET, "verify_token": VERIFY_TOKEN} | fields
-    return dict(await door.post("/subscriptions/relay", order, status))
+    return dict(await door.post("/relays", order, status))
 
 
 async def deliver(door: FrontDoor) -> None:

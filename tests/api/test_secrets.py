@@ -81,8 +81,8 @@ async def everything_said_by_the_gateway(
 ) -> None:
     """The same of Meta's doors, with a sender that Meta knows and one that it does not."""
     relay = {"url": "http://127.0.0.1:1/hook", "app_secret": RELAY_SECRET, "verify_token": RELAY_WORD}
-    assert (await ask("POST", "/v1/subscriptions/relay", json=relay)).status_code == 422
-    await ask("POST", "/v1/subscriptions/relay", json=relay | {"verify_token": f"{RELAY_WORD}\n"})
+    assert (await ask("POST", "/v1/relays", json=relay)).status_code == 422
+    await ask("POST", "/v1/relays", json=relay | {"verify_token": f"{RELAY_WORD}\n"})
     harbour, meta = await door.world.app.senders.named("harbour"), door.world.meta
     for number_id in (harbour.phone_number_id, "200000000000777"):
         for said in ({}, {"messaging_product": "whatsapp", "status": "read", "message_id": "x"}):

@@ -16,7 +16,7 @@ from dispatcher.domain.event import EventFormat
 from dispatcher.domain.relay import RelayTo
 from dispatcher.orders import Orders
 
-router = APIRouter(prefix=f"{PREFIX}/subscriptions", tags=["events"], route_class=Guarded)
+router = APIRouter(prefix=f"{PREFIX}/relays", tags=["events"], route_class=Guarded)
 
 Secret = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 
@@ -41,7 +41,7 @@ class RelayIn(Model):
     senders: Senders = None
 
 
-@router.post("/relay", status_code=201, response_model=SubscriptionOut, **needs(Scope.EVENTS_ADMIN))
+@router.post("", status_code=201, response_model=SubscriptionOut, **needs(Scope.EVENTS_ADMIN))
 async def create_relay(
     request: Request, body: RelayIn, key: IdempotencyKey, house: House, caller: Caller
 ) -> Response:
