@@ -49,7 +49,7 @@ from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
-from dispatcher.gateway import Gateway, gateway_of
+from dispatcher.gateway import Gateway, gateway_of, open_gateway_client
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.audit import LedgerAudit
 from dispatcher.ledger.campaigns import LedgerCampaigns
@@ -224,6 +224,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         management_client = await opened.enter_async_context(
             httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
         )
+        gateway_client = await opened.enter_async_context(open_gateway_client())
         callbacks = await opened.enter_async_context(open_callbacks(settings))
         if migrate:
             await database.migrate()
@@ -234,7 +235,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         )
         management = GraphManagement(management_client, vault.read, **_graph(settings))
         yield await _wire(
-            settings, database, redis, limits_redis, channels, management, management_client, callbacks, vault
+            settings, database, redis, limits_redis, channels, management, gateway_client, callbacks, vault
         )
 
 
@@ -261,7 +262,7 @@ async def _wire(
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
     management: GraphManagement,
-    management_client: httpx.AsyncClient,
+    gateway_client: httpx.AsyncClient,
     callbacks: HttpCallbacks,
     vault: Vault,
 ) -> App:
@@ -365,7 +366,7 @@ async def _wire(
         subscriptions=subscriptions_of(database, callbacks, vault, instance),
         deliveries=deliveries_of(settings, database, callbacks, vault, lane_tools, events),
         listings=LedgerListings(database),
-        gateway=gateway_of(settings, database, jobs, clock, policy, management_client, vault.read),
+        gateway=gateway_of(settings, database, jobs, clock, policy, gateway_client, vault.read),
         access=Access(
             LedgerKeys(database),
             RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),

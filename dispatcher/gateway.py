@@ -17,6 +17,9 @@ from dispatcher.ledger.standing import LedgerStanding
 from dispatcher.ports import Clock, Jobs
 from dispatcher.settings import Settings
 
+CONNECTIONS = 32
+"""To Meta, for files and reads of clients; messages take another way."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -25,6 +28,12 @@ class Gateway:
     standing: Standing
     book: LedgerGateway
     passing: GraphPassing
+
+
+def open_gateway_client() -> httpx.AsyncClient:
+    """The way to Meta for what clients read and upload: of its own, so that nothing of theirs keeps the house waiting."""
+    limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    return httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False, limits=limits)
 
 
 def gateway_of(
@@ -36,7 +45,7 @@ def gateway_of(
     client: httpx.AsyncClient,
     read_secret: Callable[[str], str],
 ) -> Gateway:
-    """The gateway over these. client: to Meta's management API, which others use as well."""
+    """The gateway over these."""
     return Gateway(
         Standing(
             LedgerStanding(database), jobs, TemplateReading(), clock, policy, settings.gateway_waiting_most

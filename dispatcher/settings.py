@@ -149,6 +149,8 @@ class Settings(BaseSettings):
     """Rows that one request of the API may bring."""
     upload_dir: Path | None = None
     """Where uploads wait until they are whole. Without it the place the operating system keeps for temporary files."""
+    gateway_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
+    """Where clients reach the gateway, such as "https://wa.shop.example", for the links in its answers. Without it they are made of each request's own address."""
     gateway_waiting_most: int = Field(10_000, ge=1, le=10_000_000)
     """Messages that may wait for one sender before the gateway refuses more of them with 130429 and a time to wait."""
     events_networks: frozenset[str] = frozenset()

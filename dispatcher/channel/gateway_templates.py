@@ -19,7 +19,7 @@ from dispatcher.domain.gateway import Objection, Refused
 from dispatcher.domain.template import Slot, SlotKind, Template
 
 ANYBODY = "+12025550100"
-"""Whom a message is rendered for, to see whether it can be; Meta keeps 555 01xx numbers free of people."""
+"""Whom a message is rendered for, to see whether it can be. Numbers with 555 01 are nobody's."""
 
 
 class TemplateReading:

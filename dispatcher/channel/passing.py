@@ -27,9 +27,10 @@ CALLS_PER_S = 5
 WAITING_MOST = 20
 """Reads that may wait for that; more are refused."""
 ANSWER_MOST_BYTES = 8 * 2**20
+ANSWER_WITHIN_S = 60.0
+"""To an upload, once all of it is written: Meta looks into the file first."""
 FILES_MOST_BYTES = 110_000_000
 """Documents may have 100 MB, and an upload has its frame around it. Source: Meta, "Media", read 2026-09."""
-UPLOAD_TIMEOUT_S = 300.0
 MEDIA_HOSTS = ("lookaside.fbsbx.com", ".whatsapp.net", ".fbcdn.net", ".facebook.com")
 """Where files of Meta are, beside the API's own host; those with a dot in front with all that end so."""
 TOO_MANY_CALLS = 80007
@@ -104,7 +105,7 @@ class GraphPassing:
             f"{sender.phone_number_id}/media",
             content=pieces,
             headers=headers,
-            timeout=UPLOAD_TIMEOUT_S,
+            timeout=ANSWER_WITHIN_S,
         )
         return Passed(answer.status_code, answer.content)
 

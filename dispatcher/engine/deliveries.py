@@ -166,6 +166,7 @@ class Deliveries:
             if await self.outbox.stop(subscription_id, Stopped.TOO_MANY):
                 self.telemetry.subscription_stopped(subscription_id, Stopped.TOO_MANY)
         await self.outbox.tidy(self.settings.dead_kept)
+        await self.relays.tidy(BURIED_AT_ONCE)
         pending, oldest_at = await self.outbox.backlog()
         age_s = (self.clock.now() - oldest_at).total_seconds() if oldest_at is not None else 0.0
         self.telemetry.events_waiting(pending, max(0.0, age_s))

@@ -33,12 +33,10 @@ class LedgerGateway:
     async def keep_upload(self, media_id: str, sender: Sender) -> None:
         """Remember whose media it is, for as long as Meta keeps it."""
         await self._db.execute(SQL["keep_upload"], media_id, sender.id)
-        await self._db.execute(SQL["forget_uploads"])
 
     async def keep_callback_data(self, taken: MessageRef, data: str) -> None:
         """Remember what comes back with each report of a message."""
         await self._db.execute(SQL["keep_callback_data"], taken.campaign_id, taken.message_id, data)
-        await self._db.execute(SQL["forget_callback_data"])
 
     async def wamid_of(self, named: GatewayId) -> str | None:
         """What Meta calls a message of ours; None where Meta has not taken it yet, or there is none."""

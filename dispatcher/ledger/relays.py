@@ -1,4 +1,4 @@
-"""What Meta's form of events needs besides, looked up for a batch at once. The statement is in `sql/relays.sql`."""
+"""What Meta's form of events needs besides, looked up for a batch at once. The statements are in `sql/relays.sql`."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class LedgerRelays:
         )
         named = await self._named(events)
         return [self._facts_of(event, row, named) for event, row in zip(events, rows, strict=True)]
+
+    async def tidy(self, most: int) -> None:
+        """Clear away what nothing will be told of any more, so many rows of each kind at most."""
+        await self._db.execute(SQL["forget_callback_data"], most)
+        await self._db.execute(SQL["forget_uploads"], most)
 
     def _facts_of(self, event: Event, row: Row, named: Mapping[str, MessageRef]) -> RelayFacts | None:
         if event.kind is EventKind.ACCOUNT_NEWS:

@@ -51,6 +51,10 @@ class RelayBook(Protocol):
         """One for each event; None where nobody knows any more whom it concerns."""
         ...
 
+    async def tidy(self, most: int) -> None:
+        """Clear away what nothing will be told of any more, so many rows of each kind at most."""
+        ...
+
 
 class TemplateReader(Protocol):
     """Reads the components of a posted template."""

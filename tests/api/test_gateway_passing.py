@@ -90,6 +90,8 @@ async def test_pages_lead_back_to_us_and_hold_no_token(client: Client) -> None:
         ("GET", "{number}/whatsapp_business_profile/x"),
         ("GET", "{number}?method=delete"),
         ("GET", "{number}?ids=1,2"),
+        ("GET", "{number}?fields=status,owner_business{{owned_pages}}"),
+        ("GET", "{waba}?fields=assigned_users"),
         ("GET", "..%2F{number}"),
         ("DELETE", "{number}"),
         ("POST", "{number}"),
@@ -106,6 +108,13 @@ async def test_everything_else_is_refused_in_metas_form(client: Client, method: 
     answer = await client.call(method, filled)
     assert answer.status_code in {400, 403}
     assert answer.json()["error"]["code"] in {3, 100}
+
+
+@pytest.mark.settings(gateway_url="https://wa.shop.example/")
+async def test_behind_a_proxy_links_are_those_that_clients_reach(client: Client) -> None:
+    media_id = await upload(client)
+    described = (await client.call("GET", media_id)).json()
+    assert described["url"] == f"https://wa.shop.example/v25.0/{media_id}/file"
 
 
 async def test_a_key_reads_with_its_scope_alone(client: Client) -> None:

@@ -25,20 +25,8 @@ LIMIT 1
 -- name: keep_upload
 INSERT INTO uploaded_media (id, sender_id) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING
 
--- name: forget_uploads
--- Some at a time, so that each upload clears more than it leaves: what Meta has forgotten by now.
-DELETE FROM uploaded_media
-WHERE id IN (SELECT id FROM uploaded_media WHERE at < ledger_now() - interval '31 days' ORDER BY at LIMIT 10)
-
 -- name: keep_callback_data
 INSERT INTO callback_data (campaign_id, message_id, data) VALUES ($1, $2, $3)
-
--- name: forget_callback_data
--- In the same way: Meta reports on a message for 30 days.
-DELETE FROM callback_data
-WHERE (campaign_id, message_id) IN (
-    SELECT campaign_id, message_id FROM callback_data
-    WHERE at < ledger_now() - interval '35 days' ORDER BY at LIMIT 10 FOR UPDATE SKIP LOCKED)
 
 -- name: wamid_of_message
 SELECT wamid FROM messages WHERE campaign_id = $1 AND id = $2

@@ -14,3 +14,14 @@ LEFT JOIN senders s ON s.id = coalesce(
     -- why a lane's: a message that was never posted has no sender yet.
     (SELECT l.sender_id FROM lanes l WHERE l.campaign_id = a.campaign_id ORDER BY l.id LIMIT 1))
 ORDER BY a.place
+
+-- name: forget_callback_data
+-- Meta reports on a message for 30 days. $1 at most.
+DELETE FROM callback_data
+WHERE (campaign_id, message_id) IN (
+    SELECT campaign_id, message_id FROM callback_data WHERE at < ledger_now() - interval '35 days' ORDER BY at LIMIT $1)
+
+-- name: forget_uploads
+-- Media that Meta has forgotten by now, $1 at most.
+DELETE FROM uploaded_media
+WHERE id IN (SELECT id FROM uploaded_media WHERE at < ledger_now() - interval '31 days' ORDER BY at LIMIT $1)
