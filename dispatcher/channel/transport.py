@@ -133,7 +133,9 @@ class PyreqwestTransport:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> HttpAnswer:
         try:
-            response = await self._client.post(self._url(url)).headers(headers).body_bytes(body).build().send()
+            response = (
+                await self._client.post(self._url(url)).headers(headers).body_bytes(body).build().send()
+            )
             return HttpAnswer(response.status, bytes(await response.bytes()))
         except RequestError as error:
             raise _of_pyreqwest(error) from error
