@@ -80,7 +80,7 @@ SELECT at, change, reason, source, recorded_at FROM suppression_history WHERE pe
 SELECT person_key FROM suppressions WHERE person_key = ANY ($1::text[]) AND (until IS NULL OR until > ledger_now())
 
 -- name: pools_of
--- The quota pools whose turns may have, or may be about to claim, a message to these people.
+-- The quota pools whose turns may have, or may be about to claim, a message to these people; in one partition.
 SELECT DISTINCT coalesce('p' || s.portfolio_id, 's' || s.id) AS pool, m.person_key
 FROM unnest($1::text[]) AS p (person_key)
 JOIN campaigns c ON c.state IN ('running', 'paused')
@@ -94,7 +94,7 @@ SELECT DISTINCT coalesce('p' || portfolio_id, 's' || id) AS pool FROM senders
 -- name: sweep
 -- Whoever is on the list leaves the campaigns in which they are still pending. What a turn has, or is just taking, is left to
 -- it: the limits refuse it, and the next claim finds the person on the list.
--- Returns the campaigns that have lost somebody.
+-- In one partition. Returns the campaigns that have lost somebody.
 WITH listed AS (
     SELECT person_key, reason
     FROM suppressions
