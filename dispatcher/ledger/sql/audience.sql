@@ -1,15 +1,18 @@
--- Filling a campaign with its audience, in one transaction. The rows themselves come by COPY.
+-- Filling a campaign with its audience, in one transaction. The rows themselves come by COPY, and everything goes to the
+-- campaign's partition of messages; see dispatcher/ledger/partitions.py.
 
 -- name: lock_campaign
 -- why NO KEY UPDATE: it keeps other imports and orders out, and lets a lane refer to the campaign meanwhile.
-SELECT state, audience, audience + rejected > 0 AS is_filled, columns
+SELECT state, audience, audience + rejected > 0 AS is_filled, columns,
+    (SELECT first_id FROM partitions WHERE first_id <= $1 AND end_id > $1) AS partition
 FROM campaigns
 WHERE id = $1
 FOR NO KEY UPDATE NOWAIT
 
 -- name: await_campaign
 -- The same for whoever adds to a draft: several pages may come at once, and each waits for those before it.
-SELECT state, audience, audience + rejected > 0 AS is_filled, columns
+SELECT state, audience, audience + rejected > 0 AS is_filled, columns,
+    (SELECT first_id FROM partitions WHERE first_id <= $1 AND end_id > $1) AS partition
 FROM campaigns
 WHERE id = $1
 FOR NO KEY UPDATE
@@ -39,13 +42,13 @@ ANALYZE messages
 -- Tell each duplicate in which line the person came first. Until now its value is the person's key. $2 the lines before
 -- this upload, $3 its number.
 UPDATE rejected_rows
-SET value = 'same person as line ' || messages.line - coalesce(uploads.lines_before, 0)
-    || CASE WHEN uploads.number <> $3 THEN ' of upload ' || uploads.number ELSE '' END || ': ' || messages.person
-FROM messages
-LEFT JOIN uploads ON uploads.campaign_id = messages.campaign_id
-    AND messages.line > uploads.lines_before AND messages.line <= uploads.lines_before + uploads.lines
+SET value = 'same person as line ' || m.line - coalesce(uploads.lines_before, 0)
+    || CASE WHEN uploads.number <> $3 THEN ' of upload ' || uploads.number ELSE '' END || ': ' || m.person
+FROM messages m
+LEFT JOIN uploads ON uploads.campaign_id = m.campaign_id
+    AND m.line > uploads.lines_before AND m.line <= uploads.lines_before + uploads.lines
 WHERE rejected_rows.campaign_id = $1 AND rejected_rows.reason = 'duplicate' AND rejected_rows.line > $2
-    AND messages.campaign_id = $1 AND messages.person_key = rejected_rows.value
+    AND m.campaign_id = $1 AND m.person_key = rejected_rows.value
 
 -- name: reject_former_numbers
 -- A number that somebody has given up, where the file has the same person with the present one: one person, one message.
@@ -66,11 +69,11 @@ SELECT count(*) FROM twice
 
 -- name: suppress
 -- Of the messages after $2.
-UPDATE messages
+UPDATE messages m
 SET state = 'suppressed', reason = 'suppressed: ' || suppressions.reason
 FROM suppressions
-WHERE messages.campaign_id = $1 AND messages.id > $2 AND messages.person_key = suppressions.person_key
-    AND messages.state = 'pending'
+WHERE m.campaign_id = $1 AND m.id > $2 AND m.person_key = suppressions.person_key
+    AND m.state = 'pending'
     AND (suppressions.until IS NULL OR suppressions.until > ledger_now())
 
 -- name: finish

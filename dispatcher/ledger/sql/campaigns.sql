@@ -5,7 +5,7 @@ INSERT INTO campaigns (name, template, language, mapping, columns, weight, prior
     idempotency_key, kind, metadata)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (idempotency_key) DO NOTHING
-RETURNING *
+RETURNING *, EXISTS (SELECT FROM partitions WHERE first_id <= id AND end_id > id) AS has_a_place
 
 -- name: add_lanes
 INSERT INTO lanes (campaign_id, sender_id) SELECT $1, unnest($2::bigint[])

@@ -4,6 +4,7 @@
 -- A message is touched twice in ordinary life: pending → claimed, claimed → accepted.
 -- In those two, ledger_now() stands in a subquery where it is no bound of an index: so it is asked once, not for each
 -- message, which makes a settle a tenth cheaper.
+-- What names one campaign is run on the campaign's partition of messages; see dispatcher/ledger/partitions.py.
 
 -- name: open_turn
 -- Take a lane's lease, and see since when the turn was due. No row: another turn holds the lane, or it was never given
@@ -59,8 +60,8 @@ RETURNING l.turn_id, held.state
 -- $1 campaign, $2 lane, $3 turn, $4 sender, $5 how many, $6 whether it is marketing, $7 whether there are other senders.
 -- Always answers at least one row: without a lane the turn was reaped and nothing was claimed; without an id
 -- nothing is free to be claimed now.
--- By ctid, because the rows are locked: to look them up again by their key costs as much as to find them, and a planner
--- that expects many would rather read the whole campaign.
+-- By ctid, which within one partition is a row's own, because the rows are locked: to look them up again by their key
+-- costs as much as to find them, and a planner that expects many would rather read the whole campaign.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
 -- much marketing are parked until their time comes. Who is in conversation with another sender of the campaign, and not
@@ -167,7 +168,8 @@ SELECT settled FROM counted
 -- name: settle_accepted
 -- Of any number of turns: messages that Meta took with nothing more to say, which is nearly all of them.
 --
--- $1 lanes, $2 their turns, one each; then one array per column of the messages: campaign, turn, id, Meta's id.
+-- $1 lanes, $2 their turns, one each; then one array per column of the messages: campaign, turn, id, Meta's id. All in one
+-- partition.
 -- Answers with how many of each turn were still its own; what is missing was reaped, see settle_late.
 -- Lanes that the turns still hold are locked first, in the order of their ids: whoever else locks several does the same.
 WITH held AS (
@@ -362,16 +364,25 @@ ORDER BY c.priority DESC, l.next_at
 -- Everybody whom a sender of the pool may have messaged since $2: posted, or claimed by a turn that may be posting.
 -- By way of the campaigns that were alive since then, so that each pool reads its own; and of lanes that have ever posted,
 -- so that the first turns of a large campaign, each in a pool of its own, need not read all of it to find nothing.
+-- LATERAL and OFFSET, so that each campaign is looked for in its partition and not in all of them.
 SELECT m.sender_id, m.person_key, m.posted_at AS at, NULL::bigint AS turn_id
 FROM lanes l
 JOIN campaigns c ON c.id = l.campaign_id AND (c.finished_at IS NULL OR c.finished_at > $2) AND c.started_at IS NOT NULL
-JOIN messages m ON m.campaign_id = l.campaign_id AND m.sender_id = l.sender_id AND m.posted_at > $2
+CROSS JOIN LATERAL (
+    SELECT sender_id, person_key, posted_at
+    FROM messages
+    WHERE campaign_id = l.campaign_id AND sender_id = l.sender_id AND posted_at > $2
+    OFFSET 0) m
 WHERE l.sender_id = ANY ($1::bigint[])
   AND (l.accepted + l.unsure + l.refused > 0 OR EXISTS (SELECT FROM attempts a WHERE a.campaign_id = l.campaign_id))
 UNION ALL
 SELECT m.sender_id, m.person_key, ledger_now(), l.turn_id
 FROM lanes l
-JOIN messages m ON m.campaign_id = l.campaign_id AND m.claim_id = l.turn_id AND m.state = 'claimed'
+CROSS JOIN LATERAL (
+    SELECT sender_id, person_key
+    FROM messages
+    WHERE campaign_id = l.campaign_id AND claim_id = l.turn_id AND state = 'claimed'
+    OFFSET 0) m
 WHERE l.sender_id = ANY ($1::bigint[]) AND l.turn_id IS NOT NULL AND l.claimed > 0
 
 -- name: turns_with_claims
