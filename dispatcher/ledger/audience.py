@@ -4,8 +4,8 @@ Reading the file is left to an `Audience`, judging its rows to the `Sieve`, maki
 this module finds duplicates, applies the suppression list, counts, and is fast: while PostgreSQL takes one chunk, a thread
 reads and judges the next. A draft may be filled by several uploads, each of which is whole or not there at all.
 
-A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but ends at the first duplicate. So people who are
-certainly new are copied, and the unique index decides about the doubtful few; about everybody, in a further upload.
+A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but knows no duplicates. So people who are certainly
+new are copied, and `members` decides about the doubtful few; about everybody, in a further upload.
 Invariant: one transaction; the campaign's counters are the numbers of rows written.
 """
 
@@ -106,7 +106,7 @@ async def fill(
     )
     async with session.transaction() as connection:
         before = await _lock(connection, campaign_id, columns, adds=adds)
-        tally = _Tally(before.lines)
+        tally = _Tally(before)
         chunks = batches(audience, sieve, campaign_id, lines_before=before.lines, is_filled=before.people > 0)
         async with aclosing(ahead(chunks)) as coming:
             async for batch in coming:
@@ -176,9 +176,10 @@ async def _lock(
 class _Tally:
     """What has been written so far."""
 
-    def __init__(self, lines_before: int) -> None:
+    def __init__(self, before: _Before) -> None:
         self.people = 0
-        self.last_line = lines_before
+        self.last_line = before.lines
+        self.last_id = before.last_id
         self.rejected: Counter[RejectReason] = Counter()
         self._examples: dict[RejectReason, Rejected] = {}
 
@@ -215,6 +216,9 @@ async def _store(
             f"messages_{partition}", source=once(batch.new), columns=_MESSAGE_COLUMNS, format="text"
         )
         tally.people += _count(status)
+        tally.last_id = await connection.fetchval(
+            within(SQL["add_members"], partition), campaign_id, tally.last_id
+        )
     rejected = list(batch.rejected)
     if batch.doubtful:
         added = await connection.fetch(
@@ -226,6 +230,7 @@ async def _store(
             [array(person.values) for person in batch.doubtful],
         )
         tally.people += len(added)
+        tally.last_id = max([tally.last_id, *(row["id"] for row in added)])
         lines = {row["line"] for row in added}
         rejected += [
             Rejected(person.line, "", RejectReason.DUPLICATE, person.key)
@@ -245,7 +250,8 @@ async def _finish(connection: Connection, campaign_id: CampaignId, before: _Befo
     here = before.partition
     # why not for every page: what the statistics knew before is right enough until the campaign has doubled.
     if tally.rows >= max(ANALYZE_FROM_ROWS, before.people):
-        await connection.execute(within(SQL["analyze"], here), **slow)
+        for analyze in ("analyze_messages", "analyze_members"):
+            await connection.execute(within(SQL[analyze], here), **slow)
     if former := await connection.fetchval(within(SQL["reject_former_numbers"], here), campaign_id, **slow):
         tally.people -= former
         tally.rejected[RejectReason.DUPLICATE] += former

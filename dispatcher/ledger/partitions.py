@@ -39,12 +39,12 @@ WAIT_AT_MOST_MS = "500"
 IDS_MOST = 1_000_000
 """Campaign numbers of one partition at most. The first have a thousand; single messages need a number each."""
 
-_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ANALYZE) (messages|receipts)\b")
+_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ANALYZE) (messages|members|receipts)\b")
 
 
 @lru_cache(maxsize=1024)
 def within(sql: str, partition: PartitionId) -> str:
-    """The statement on the tables of one partition: what it says of messages and receipts in others it will not find.
+    """The statement on the tables of one partition: what lies in others it will not find.
 
     Cached, so that asyncpg meets the same text again.
     """

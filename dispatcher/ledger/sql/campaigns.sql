@@ -175,7 +175,7 @@ WHERE m.campaign_id = $1 AND m.id = $2
 SELECT m.*, nullif(m.not_before, '-infinity') AS free_at, s.name AS sender
 FROM messages m
 LEFT JOIN senders s ON s.id = m.sender_id
-WHERE m.campaign_id = $1 AND m.person_key = $2
+WHERE m.campaign_id = $1 AND m.id = (SELECT message_id FROM members WHERE campaign_id = $1 AND person_key = $2)
 
 -- name: attempts_of_message
 SELECT a.*, s.name AS sender

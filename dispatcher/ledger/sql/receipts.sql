@@ -10,11 +10,9 @@
 SELECT asked.wamid, m.campaign_id, m.id AS message_id, m.attempt
 FROM unnest($1::text[], $2::text[]) AS asked (wamid, person_key)
 JOIN campaigns c ON c.started_at > ledger_now() - interval '35 days'
+CROSS JOIN LATERAL (SELECT message_id FROM members WHERE campaign_id = c.id AND person_key = asked.person_key OFFSET 0) a
 CROSS JOIN LATERAL (
-    SELECT campaign_id, id, attempt, wamid
-    FROM messages
-    WHERE campaign_id = c.id AND person_key = asked.person_key
-    OFFSET 0) m
+    SELECT campaign_id, id, attempt, wamid FROM messages WHERE campaign_id = c.id AND id = a.message_id OFFSET 0) m
 WHERE m.wamid = asked.wamid
 UNION ALL
 SELECT wamid, campaign_id, message_id, attempt FROM attempts WHERE wamid = ANY ($1::text[])

@@ -81,10 +81,11 @@ SELECT person_key FROM suppressions WHERE person_key = ANY ($1::text[]) AND (unt
 
 -- name: pools_of
 -- The quota pools whose turns may have, or may be about to claim, a message to these people; in one partition.
-SELECT DISTINCT coalesce('p' || s.portfolio_id, 's' || s.id) AS pool, m.person_key
+SELECT DISTINCT coalesce('p' || s.portfolio_id, 's' || s.id) AS pool, p.person_key
 FROM unnest($1::text[]) AS p (person_key)
 JOIN campaigns c ON c.state IN ('running', 'paused')
-JOIN messages m ON m.campaign_id = c.id AND m.person_key = p.person_key AND m.state IN ('pending', 'claimed')
+JOIN members a ON a.campaign_id = c.id AND a.person_key = p.person_key
+JOIN messages m ON m.campaign_id = c.id AND m.id = a.message_id AND m.state IN ('pending', 'claimed')
 JOIN lanes l ON l.campaign_id = c.id
 JOIN senders s ON s.id = l.sender_id
 
@@ -103,7 +104,8 @@ WITH listed AS (
     SELECT m.campaign_id, m.id, p.reason
     FROM listed p
     JOIN campaigns c ON c.state IN ('draft', 'running', 'paused')
-    JOIN messages m ON m.campaign_id = c.id AND m.person_key = p.person_key AND m.state = 'pending'
+    JOIN members a ON a.campaign_id = c.id AND a.person_key = p.person_key
+    JOIN messages m ON m.campaign_id = c.id AND m.id = a.message_id AND m.state = 'pending'
     ORDER BY m.campaign_id, m.id
     FOR UPDATE OF m SKIP LOCKED
 ), done AS (
