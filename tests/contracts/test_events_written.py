@@ -16,14 +16,15 @@ from support.waiting import wait_until
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import Busy, NotFound
-from dispatcher.domain.event import EventKind, Stopped
+from dispatcher.domain.event import EventKind, Stopped, SubscriptionId
 from dispatcher.domain.hold import HoldReason
 from dispatcher.domain.ids import CampaignId, PersonKey
 from dispatcher.domain.message import again_later, given_back, refused, unsure
 from dispatcher.domain.receipt import AttemptRef, Receipt, ReceiptState, reported
 from dispatcher.ledger import subscriptions
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.database import Database, Transaction
 from dispatcher.ledger.partitions import cover
+from dispatcher.ledger.subscriptions import LedgerSubscriptions
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
@@ -296,6 +297,15 @@ async def test_whoever_subscribes_gives_way_to_a_long_import(
         await post.subscribes("campaign.*")  # what nobody is writing to
     await post.subscribes("message.*")
     assert await triggers(post) == {"campaigns", "messages"}
+
+
+async def test_whoever_comes_while_another_order_goes_on_is_told_to_come_again(post: Post) -> None:
+    async with post.database.transaction() as connection:
+        await connection.execute("LOCK TABLE subscriptions IN SHARE ROW EXCLUSIVE MODE")
+        async with post.database.transaction() as another:
+            await another.execute("SET LOCAL lock_timeout = '50ms'")  # as a call of the API has it
+            with pytest.raises(Busy):
+                await LedgerSubscriptions(Transaction(another)).remove(SubscriptionId(1))
 
 
 async def test_unknown_senders_are_no_subscription(post: Post) -> None:
