@@ -250,8 +250,8 @@ async def _finish(connection: Connection, campaign_id: CampaignId, before: _Befo
     here = before.partition
     # why not for every page: what the statistics knew before is right enough until the campaign has doubled.
     if tally.rows >= max(ANALYZE_FROM_ROWS, before.people):
-        for analyze in ("analyze_messages", "analyze_members"):
-            await connection.execute(within(SQL[analyze], here), **slow)
+        for statement in (SQL["analyze_messages"], SQL["analyze_members"]):
+            await connection.execute(within(statement, here), **slow)
     if former := await connection.fetchval(within(SQL["reject_former_numbers"], here), campaign_id, **slow):
         tally.people -= former
         tally.rejected[RejectReason.DUPLICATE] += former
