@@ -30,7 +30,7 @@ PLOT = Path(__file__).parent / "plots" / "contestants.png"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The size, and who competes."""
-    parser.add_argument("--messages", type=int, default=50_000)
+    parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--slow-messages", type=int, default=3_000, help="of httpx, arq and Celery")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--senders", type=int, default=20)

@@ -139,6 +139,9 @@ async def _requests(database: Database, count: int) -> Sequence[bytes]:
                 (campaign_id, person, person_key, params, state, sender_id, attempt, posted_at, wamid)
             SELECT id, phone, phone, '{}', 'accepted', $1, 1, ledger_now(), 'wamid.BENCH' || n
             FROM campaign, generate_series(1, $2) AS n, LATERAL (SELECT '+4915' || 110000000 + n AS phone) AS p
+            RETURNING campaign_id, person_key, id
+        ), members AS (
+            INSERT INTO members (campaign_id, person_key, message_id) SELECT * FROM people
         )
         SELECT id FROM campaign""",
         sender.id,

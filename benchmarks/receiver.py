@@ -59,6 +59,8 @@ class Receiver:
     got: list[Got] = field(default_factory=list)
     dice: random.Random = field(default_factory=lambda: random.Random(1))
     port: int = 0
+    connections: int = 0
+    """How many were opened."""
     _server: asyncio.Server | None = None
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -96,6 +98,7 @@ class Receiver:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self.connections += 1
         try:
             while await self._serve_one(reader, writer):
                 await writer.drain()

@@ -300,7 +300,7 @@ async def _wire(
             claim_most=settings.claim_most,
             grant_most=settings.grant_most,
         ),
-        posting=Posting(settings.in_flight),
+        posting=Posting(settings.in_flight, clock.monotonic),
         settling=Settling(turns, limits, events),
         leases=Leases(turns, clock, timedelta(seconds=settings.lease_s)),
         stopping=asyncio.Event(),

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     idle_timeout_s: float = Field(20.0, gt=0, le=300)
     """Seconds after which an idle connection is closed by us; shorter than the far side's patience."""
     in_flight: int = Field(512, ge=1, le=4096)
-    """Posts that one worker process may have on the wire at once; rate times latency is what it needs."""
+    """Posts that one worker process may have on the wire at once, at most; below that, it follows rate times latency by itself."""
     ledger_connections: int = Field(8, ge=2, le=100)
     """Connections to PostgreSQL per process."""
     limits_timeout_s: float = Field(1.0, gt=0, le=10)

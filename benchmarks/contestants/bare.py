@@ -10,11 +10,13 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import httpx
 import uvloop
 from pyreqwest.client import ClientBuilder
+from pyreqwest.http import Url
 
 from benchmarks.contestants.read import HEADERS, certificate, path_of, posts, url, wait_for_end, wait_for_go
 
@@ -36,10 +38,10 @@ def with_pyreqwest(in_flight: int) -> Post:
     )
     if (trusted := certificate()) is not None:
         builder = builder.add_root_certificate_pem(Path(trusted).read_bytes())
-    client = builder.build()
+    client, read = builder.build(), lru_cache(maxsize=None)(Url)
 
     async def post(target: str, body: bytes) -> int:
-        response = await client.post(target).headers(HEADERS).body_bytes(body).build().send()
+        response = await client.post(read(target)).headers(HEADERS).body_bytes(body).build().send()
         await response.bytes()
         return response.status
 

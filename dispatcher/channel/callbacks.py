@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpcore
 import httpx
@@ -38,6 +39,8 @@ class HttpCallbacks:
             timeout=None,  # noqa: S113
             follow_redirects=False,
             trust_env=False,
+            # why none: what one receiver would have us keep is nobody else's business, and might be much.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
         self._clock = clock
         self._allowed = allowed

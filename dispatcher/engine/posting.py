@@ -1,4 +1,4 @@
-"""Posts on the wire, of all turns of one process: at most so many, in the order in which they were asked for.
+"""Posts on the wire, of all turns of one process: as many as the way needs, in the order in which they were asked for.
 
 A task posts one message after the other as long as there are any, so a message costs no task and no lock of its own;
 with both, a seventh of a worker's time went there (py-spy); without, a worker's time per message,
@@ -12,15 +12,18 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Generic, TypeVar
 
+from dispatcher.engine.in_flight import InFlight
+
 Item = TypeVar("Item")
 
 
 class Posting:
     """The slots of one process."""
 
-    def __init__(self, most: int) -> None:
-        """most: posts that may be on the wire at once."""
-        self._most = most
+    def __init__(self, most: int, monotonic: Callable[[], float]) -> None:
+        """most: posts that may be on the wire at once. monotonic: a clock, in seconds."""
+        self._in_flight = InFlight(most)
+        self._monotonic = monotonic
         self._queue: deque[tuple[Posts[Any], Any]] = deque()
         self._on_the_wire: dict[asyncio.Task[None], Posts[Any] | None] = {}
         """Each task with whose post it has in hand."""
@@ -28,7 +31,7 @@ class Posting:
     def submit(self, posts: Posts[Any], items: Sequence[Any]) -> None:
         """Have them posted, each as soon as a slot is free."""
         self._queue.extend([(posts, item) for item in items])
-        self._fill(len(items))
+        self._fill()
 
     def withdraw(self, posts: Posts[Any]) -> list[Any]:
         """Forget, and return, whatever of these waits for a slot."""
@@ -43,35 +46,40 @@ class Posting:
             if whose is posts:
                 task.cancel()
 
-    def _fill(self, at_most: int) -> None:
-        for _ in range(min(at_most, len(self._queue), self._most - len(self._on_the_wire))):
+    def _fill(self) -> None:
+        for _ in range(min(len(self._queue), self._in_flight.allowed - len(self._on_the_wire))):
             task = asyncio.create_task(self._post())
             self._on_the_wire[task] = None
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._on_the_wire[task]
-        self._fill(1)  # it was cancelled with one post, and others wait
+        self._fill()  # it was cancelled with one post, or one too many when several ended at once, and others wait
 
     async def _post(self) -> None:
         me = asyncio.current_task()
         assert me is not None
-        while self._queue:
+        in_flight = self._in_flight
+        while self._queue and len(self._on_the_wire) <= in_flight.allowed:
             posts, item = self._queue.popleft()
             self._on_the_wire[me] = posts
             posts.started()
+            started_s, before = self._monotonic(), in_flight.allowed
             try:
-                await posts.post(item)
+                if await posts.post(item):
+                    in_flight.answered(started_s, self._monotonic())
             finally:
                 posts.finished()
+            if in_flight.allowed > before:
+                self._fill()
 
 
 class Posts(Generic[Item]):
     """One turn's posts: those that wait for a slot, and those that wait for their answer."""
 
-    def __init__(self, posting: Posting, post: Callable[[Item], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, posting: Posting, post: Callable[[Item], Coroutine[Any, Any, bool]]) -> None:
         self.post = post
-        """Posts one and sees to whatever follows from it."""
+        """Posts one and sees to whatever follows from it; answers whether it was taken, so that its time tells of the way."""
         self._posting = posting
         self._queued = 0
         self._unfinished = 0

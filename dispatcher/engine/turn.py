@@ -219,10 +219,10 @@ class Turn:
 
     # post
 
-    async def _post(self, item: _ToPost) -> None:
+    async def _post(self, item: _ToPost) -> bool:
         if self._is_halted:
             self._take_back(item)
-            return
+            return False
         (message, body), granted, granted_at = item
         try:
             posted = await self.tools.channel.post(self.opened.sender, body)
@@ -236,7 +236,7 @@ class Turn:
                 self._settler.accept(message.id, posted.wamid)
             else:
                 self._settler.add(accepted(message.id, posted.wamid, status=posted.status))
-            return
+            return True
         consequence = consequence_of(
             message,
             posted,
@@ -249,6 +249,7 @@ class Turn:
         self.tools.telemetry.posted(posted.kind, posted.verdict)
         if consequence.goes_beyond:
             await self._follow(message, consequence, granted_at)
+        return False
 
     def _take_back(self, item: _ToPost) -> None:
         """Granted, and certainly not posted."""

@@ -4,8 +4,8 @@ Reading the file is left to an `Audience`, judging its rows to the `Sieve`, maki
 this module finds duplicates, applies the suppression list, counts, and is fast: while PostgreSQL takes one chunk, a thread
 reads and judges the next. A draft may be filled by several uploads, each of which is whole or not there at all.
 
-A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but ends at the first duplicate. So people who are
-certainly new are copied, and the unique index decides about the doubtful few; about everybody, in a further upload.
+A COPY straight into `messages` costs half of any INSERT … ON CONFLICT, but knows no duplicates. So people who are certainly
+new are copied, and `members` decides about the doubtful few; about everybody, in a further upload.
 Invariant: one transaction; the campaign's counters are the numbers of rows written.
 """
 
@@ -28,6 +28,7 @@ from dispatcher.ledger.audit import note
 from dispatcher.ledger.batches import Batch, ahead, batches
 from dispatcher.ledger.copying import array, once
 from dispatcher.ledger.database import Connection, Session
+from dispatcher.ledger.partitions import PartitionId, within
 from dispatcher.ledger.queries import load
 
 SQL = load("audience")
@@ -105,11 +106,11 @@ async def fill(
     )
     async with session.transaction() as connection:
         before = await _lock(connection, campaign_id, columns, adds=adds)
-        tally = _Tally(before.lines)
+        tally = _Tally(before)
         chunks = batches(audience, sieve, campaign_id, lines_before=before.lines, is_filled=before.people > 0)
         async with aclosing(ahead(chunks)) as coming:
             async for batch in coming:
-                await _store(connection, campaign_id, batch, tally)
+                await _store(connection, campaign_id, before.partition, batch, tally)
                 if progress is not None:
                     progress(
                         Progress(
@@ -139,6 +140,8 @@ class _Before:
     people: int
     last_id: int
     """Of its messages; those of this upload come after it."""
+    partition: PartitionId
+    """Where the messages go."""
 
 
 async def _lock(
@@ -164,17 +167,19 @@ async def _lock(
         raise BadValue(
             f"campaign {campaign_id} carries the columns {row['columns']}, not {list(columns)}; nothing was imported"
         )
-    before = await connection.fetchrow(SQL["before"], campaign_id)
+    partition = PartitionId(row["partition"])
+    before = await connection.fetchrow(within(SQL["before"], partition), campaign_id)
     assert before is not None
-    return _Before(before["uploads"], before["lines"], row["audience"], before["last_id"])
+    return _Before(before["uploads"], before["lines"], row["audience"], before["last_id"], partition)
 
 
 class _Tally:
     """What has been written so far."""
 
-    def __init__(self, lines_before: int) -> None:
+    def __init__(self, before: _Before) -> None:
         self.people = 0
-        self.last_line = lines_before
+        self.last_line = before.lines
+        self.last_id = before.last_id
         self.rejected: Counter[RejectReason] = Counter()
         self._examples: dict[RejectReason, Rejected] = {}
 
@@ -202,17 +207,22 @@ class _Tally:
         )
 
 
-async def _store(connection: Connection, campaign_id: CampaignId, batch: Batch, tally: _Tally) -> None:
+async def _store(
+    connection: Connection, campaign_id: CampaignId, partition: PartitionId, batch: Batch, tally: _Tally
+) -> None:
     tally.last_line = batch.last_line
     if batch.new:
         status = await connection.copy_to_table(
-            "messages", source=once(batch.new), columns=_MESSAGE_COLUMNS, format="text"
+            f"messages_{partition}", source=once(batch.new), columns=_MESSAGE_COLUMNS, format="text"
         )
         tally.people += _count(status)
+        tally.last_id = await connection.fetchval(
+            within(SQL["add_members"], partition), campaign_id, tally.last_id
+        )
     rejected = list(batch.rejected)
     if batch.doubtful:
         added = await connection.fetch(
-            SQL["add_doubtful"],
+            within(SQL["add_doubtful"], partition),
             campaign_id,
             [person.line for person in batch.doubtful],
             [person.e164 for person in batch.doubtful],
@@ -220,6 +230,7 @@ async def _store(connection: Connection, campaign_id: CampaignId, batch: Batch, 
             [array(person.values) for person in batch.doubtful],
         )
         tally.people += len(added)
+        tally.last_id = max([tally.last_id, *(row["id"] for row in added)])
         lines = {row["line"] for row in added}
         rejected += [
             Rejected(person.line, "", RejectReason.DUPLICATE, person.key)
@@ -236,18 +247,24 @@ async def _store(connection: Connection, campaign_id: CampaignId, batch: Batch, 
 async def _finish(connection: Connection, campaign_id: CampaignId, before: _Before, tally: _Tally) -> int:
     """Complete the duplicates, apply the suppression list, write the counters. Returns how many are suppressed."""
     number, slow = before.uploads + 1, {"timeout": _STATEMENT_TIMEOUT_S}
+    here = before.partition
     # why not for every page: what the statistics knew before is right enough until the campaign has doubled.
     if tally.rows >= max(ANALYZE_FROM_ROWS, before.people):
-        await connection.execute(SQL["analyze"], **slow)
-    if former := await connection.fetchval(SQL["reject_former_numbers"], campaign_id, **slow):
+        for statement in (SQL["analyze_messages"], SQL["analyze_members"]):
+            await connection.execute(within(statement, here), **slow)
+    if former := await connection.fetchval(within(SQL["reject_former_numbers"], here), campaign_id, **slow):
         tally.people -= former
         tally.rejected[RejectReason.DUPLICATE] += former
-    suppressed = _count(await connection.execute(SQL["suppress"], campaign_id, before.last_id, **slow))
+    suppressed = _count(
+        await connection.execute(within(SQL["suppress"], here), campaign_id, before.last_id, **slow)
+    )
     lines, rejected = tally.last_line - before.lines, tally.rejected.total()
     counts = (tally.people, suppressed, rejected)
     await connection.execute(SQL["add_upload"], campaign_id, number, before.lines, lines, *counts)
     if RejectReason.DUPLICATE in tally.rejected:
-        await connection.execute(SQL["name_first_lines"], campaign_id, before.lines, number, **slow)
+        await connection.execute(
+            within(SQL["name_first_lines"], here), campaign_id, before.lines, number, **slow
+        )
     await connection.execute(SQL["finish"], campaign_id, *counts)
     after = {
         "upload": number,

@@ -1,7 +1,7 @@
 """Makes the rows of an audience ready for the wire, chunk by chunk, in a thread.
 
-Parts the people who are certainly new, which is nearly everybody, from the doubtful few, about whom the ledger's unique
-index decides. The bitmap that tells them apart only ever errs towards doubt.
+Parts the people who are certainly new, which is nearly everybody, from the doubtful few, about whom the ledger's
+`members` decide. The bitmap that tells them apart only ever errs towards doubt.
 """
 
 from __future__ import annotations

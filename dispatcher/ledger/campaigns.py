@@ -29,6 +29,7 @@ from dispatcher.domain.report import (
 from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.audit import differences, note
 from dispatcher.ledger.database import Session
+from dispatcher.ledger.partitions import cover
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, attempt_view_of, campaign_of, lane_hold_of, receipt_view_of, sender_of
 
@@ -65,6 +66,8 @@ class LedgerCampaigns:
                 dict(new.metadata),
             )
             if row is not None:
+                if not row["has_a_place"]:
+                    await cover(connection, row["id"])
                 await connection.execute(SQL["add_lanes"], row["id"], new.senders)
                 campaign = campaign_of(row, new.senders)
                 await note(

@@ -14,6 +14,7 @@ from dispatcher.domain.message import Outcome
 from dispatcher.domain.receipt import AttemptRef, Booked, FailedAttempt, Receipt
 from dispatcher.domain.webhook import AccountNews
 from dispatcher.ledger.database import Session
+from dispatcher.ledger.partitions import by_partition, within
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.reply_ends import LedgerReplyEnds
 from dispatcher.ledger.rows import sender_of
@@ -39,17 +40,20 @@ class LedgerReceipts:
         """Merge reports into their attempts: attempt → Meta's id, receipt."""
         if not reports:
             return Booked(frozenset(), frozenset(), frozenset())
-        columns = zip(*((*ref, wamid, *receipt) for ref, (wamid, receipt) in reports.items()), strict=True)
-        unknown, unsettled = set(), set()
-        for row in await self._db.fetch(SQL["book"], *map(list, columns)):
-            ref = AttemptRef(row["campaign_id"], row["message_id"], row["attempt"])
-            match row["message_state"]:
-                case None:
-                    unknown.add(ref)
-                case "accepted":
-                    pass
-                case _:
-                    unsettled.add(ref)
+        apart = await by_partition(self._db, reports)
+        unknown, unsettled = set(reports) - {ref for refs in apart.values() for ref in refs}, set()
+        for partition, refs in apart.items():
+            told = ((*ref, reports[ref][0], *reports[ref][1]) for ref in refs)
+            columns = map(list, zip(*told, strict=True))
+            for row in await self._db.fetch(within(SQL["book"], partition), *columns):
+                ref = AttemptRef(row["campaign_id"], row["message_id"], row["attempt"])
+                match row["message_state"]:
+                    case None:
+                        unknown.add(ref)
+                    case "accepted":
+                        pass
+                    case _:
+                        unsettled.add(ref)
         failed = {ref for ref, (_, receipt) in reports.items() if receipt.failed_at is not None}
         return Booked(frozenset(unknown), frozenset(unsettled), frozenset(failed - unknown))
 
@@ -62,10 +66,12 @@ class LedgerReceipts:
         if replies:
             await self._replies.settle_by_receipt([ref.message_id for ref in replies])
         await self._lock_lanes(refs)
-        rows = await self._db.fetch(
-            SQL["settle_by_receipt"], [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]
-        )
-        return {CampaignId(row["campaign_id"]): row["were_pending"] for row in rows}
+        waiting = {}
+        for partition, those in (await by_partition(self._db, refs)).items():
+            columns = [ref.campaign_id for ref in those], [ref.message_id for ref in those]
+            for row in await self._db.fetch(within(SQL["settle_by_receipt"], partition), *columns):
+                waiting[CampaignId(row["campaign_id"])] = row["were_pending"]
+        return waiting
 
     async def failures(self, refs: Sequence[AttemptRef]) -> Sequence[FailedAttempt]:
         """Of these attempts those that failed and whose consequences nobody has drawn yet; each is told once."""
@@ -73,7 +79,13 @@ class LedgerReceipts:
         failed = [*await self._replies.failures(replies)] if replies else []
         if not refs:
             return failed
-        rows = await self._db.fetch(SQL["failures"], *map(list, zip(*refs, strict=True)))
+        rows = [
+            row
+            for partition, those in (await by_partition(self._db, refs)).items()
+            for row in await self._db.fetch(
+                within(SQL["failures"], partition), *map(list, zip(*those, strict=True))
+            )
+        ]
         return failed + [
             FailedAttempt(
                 ref=AttemptRef(row["campaign_id"], row["message_id"], row["attempt"]),
@@ -100,9 +112,13 @@ class LedgerReceipts:
         refs = [ref for ref, _ in again]
         await self._db.execute(SQL["revive_campaigns"], [ref.campaign_id for ref in refs])
         await self._lock_lanes(refs)
+        places = {
+            ref: place for place, those in (await by_partition(self._db, refs)).items() for ref in those
+        }
         for ref, outcome in again:
+            reopen = within(SQL["reopen"], places[ref])
             await self._db.execute(
-                SQL["reopen"], *ref, outcome.not_before, outcome.reason, outcome.code, outcome.detail
+                reopen, *ref, outcome.not_before, outcome.reason, outcome.code, outcome.detail
             )
             await self._db.execute(SQL["call_lanes"], ref.campaign_id, outcome.not_before)
 

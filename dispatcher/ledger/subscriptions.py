@@ -49,7 +49,7 @@ class LedgerSubscriptions:
     async def add(self, new: NewSubscription) -> Subscription:
         """Store a subscription. Raises NotFound for an unknown sender, Busy while a table is written to without a pause."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lock"])
+            await _alone(connection)
             sender_ids = await _sender_ids(connection, new.senders)
             number = SubscriptionId(
                 await connection.fetchval(
@@ -78,7 +78,7 @@ class LedgerSubscriptions:
     ) -> None:
         """Replace url, kinds, senders, is_enabled. Raises NotFound, Busy; Outdated where it is not what was expected."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lock"])
+            await _alone(connection)
             before, _ = await self._found(connection, subscription_id)
             if expected is not None and before != expected:
                 raise Outdated(
@@ -105,7 +105,7 @@ class LedgerSubscriptions:
     async def rotate(self, subscription_id: SubscriptionId, secret_ref: str, overlap: timedelta) -> None:
         """Sign with another secret, and for so long with the one before it as well. Raises NotFound."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lock"])
+            await _alone(connection)
             await self._found(connection, subscription_id)
             await connection.execute(SQL["rotate"], subscription_id, secret_ref, overlap)
             after, _ = await self._found(connection, subscription_id)
@@ -115,7 +115,7 @@ class LedgerSubscriptions:
     async def reseal(self, renew: Callable[[str], str]) -> int:
         """Replace each sealed secret by what `renew` makes of it, all or none. Returns how many subscriptions there are."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lock"])
+            await _alone(connection)
             rows = await connection.fetch(SQL["sealed"])
             for row in rows:
                 former = row["former_secret_ref"]
@@ -145,7 +145,7 @@ class LedgerSubscriptions:
     async def remove(self, subscription_id: SubscriptionId) -> None:
         """Forget it, with all that waits for it. Raises NotFound."""
         async with self._db.transaction() as connection:
-            await connection.execute(SQL["lock"])
+            await _alone(connection)
             before, _ = await self._found(connection, subscription_id)
             await connection.execute(SQL["remove"], subscription_id)
             await connection.execute(SQL["remove_dead"], subscription_id)
@@ -164,6 +164,16 @@ class LedgerSubscriptions:
                 hint="`dispatch subscriptions list` shows those there are",
             )
         return _both_of(rows[0])
+
+
+async def _alone(connection: Connection) -> None:
+    """One order at a time. Raises Busy where the caller has said how long it waits, and that was too short."""
+    try:
+        await connection.execute(SQL["lock"])
+    except asyncpg.LockNotAvailableError:
+        raise Busy(
+            "somebody else is changing subscriptions; nothing was changed", hint="come again in some seconds"
+        ) from None
 
 
 async def _sender_ids(connection: Connection, senders: Sequence[str] | None) -> Sequence[int] | None:

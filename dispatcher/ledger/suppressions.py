@@ -17,6 +17,7 @@ from dispatcher.domain.report import Suppressed
 from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Session, Transaction
 from dispatcher.ledger.identities import LedgerIdentities
+from dispatcher.ledger.partitions import with_live_campaigns, within
 from dispatcher.ledger.queries import load
 
 SQL = load("suppressions")
@@ -105,8 +106,9 @@ class LedgerSuppressions:
     async def pools_of(self, keys: Sequence[PersonKey]) -> Mapping[PoolKey, Sequence[PersonKey]]:
         """Where turns may have, or may be about to claim, a message to these people. Ask before `sweep`."""
         pools: dict[PoolKey, list[PersonKey]] = {}
-        for row in await self._db.fetch(SQL["pools_of"], keys):
-            pools.setdefault(PoolKey(row["pool"]), []).append(row["person_key"])
+        for partition in await with_live_campaigns(self._db):
+            for row in await self._db.fetch(within(SQL["pools_of"], partition), keys):
+                pools.setdefault(PoolKey(row["pool"]), []).append(row["person_key"])
         return pools
 
     async def pools(self) -> Sequence[PoolKey]:
@@ -115,7 +117,11 @@ class LedgerSuppressions:
 
     async def sweep(self, keys: Sequence[PersonKey]) -> Sequence[CampaignId]:
         """Take those who are on the list out of campaigns in which they are pending. Returns the campaigns that lost somebody."""
-        return [CampaignId(row["id"]) for row in await self._db.fetch(SQL["sweep"], keys)]
+        return [
+            CampaignId(row["id"])
+            for partition in await with_live_campaigns(self._db)
+            for row in await self._db.fetch(within(SQL["sweep"], partition), keys)
+        ]
 
     async def call_emptied(self, campaigns: Sequence[CampaignId]) -> None:
         """Have a turn find out where nobody is left. In a transaction of its own: lanes are locked by whoever closes a turn."""

@@ -23,6 +23,7 @@ from dispatcher.domain.template import Category, parse_template
 from dispatcher.domain.turn import DeadTurn, DueLane, Next, OpenedTurn, Reaped, Taken
 from dispatcher.ledger.database import Connection, Database
 from dispatcher.ledger.fence import LedgerFence
+from dispatcher.ledger.partitions import PartitionId, Partitions, within
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import campaign_of, hold_of, sender_of
 from dispatcher.ledger.senders import pool_filter, template_key
@@ -40,6 +41,7 @@ class LedgerTurns:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._partitions = Partitions(database)
         self._claiming: defaultdict[CampaignId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """why: claims of one campaign that run at once walk over each other's rows; one after the other they are cheaper."""
 
@@ -88,9 +90,10 @@ class LedgerTurns:
     async def claim(self, turn: OpenedTurn, limit: int) -> Sequence[ClaimedMessage]:
         """Lease the next pending messages; one statement."""
         is_marketing = turn.template is not None and turn.template.category is Category.MARKETING
+        claim = await self._here(SQL["claim"], turn.campaign.id)
         async with self._claiming[turn.campaign.id]:
             rows = await self._db.fetch(
-                SQL["claim"],
+                claim,
                 turn.campaign.id,
                 turn.lane_id,
                 turn.turn_id,
@@ -105,7 +108,14 @@ class LedgerTurns:
         return [] if first["id"] is None else [ClaimedMessage(*row[:6]) for row in rows]
 
     async def settle_accepted(self, taken: Sequence[Taken]) -> int:
-        """Write what Meta took, of any number of turns; one statement, and more only for turns that were reaped."""
+        """Write what Meta took, of any number of turns; one statement for those whose campaigns share a partition."""
+        apart: defaultdict[PartitionId, list[Taken]] = defaultdict(list)
+        for each in taken:
+            apart[await self._partitions.of(each.turn.campaign.id)].append(each)
+        return sum([await self._settle_accepted(*those) for those in apart.items()])
+
+    async def _settle_accepted(self, partition: PartitionId, taken: Sequence[Taken]) -> int:
+        """One statement, and more only for turns that were reaped."""
         lanes = [turn.lane_id for turn, _, _ in taken]
         turns = [turn.turn_id for turn, _, _ in taken]
         campaigns: list[int] = []
@@ -117,7 +127,8 @@ class LedgerTurns:
             claims += [turn.turn_id] * len(of_turn)
             ids += of_turn
             wamids += answers
-        rows = await self._db.fetch(SQL["settle_accepted"], lanes, turns, campaigns, claims, ids, wamids)
+        settle = within(SQL["settle_accepted"], partition)
+        rows = await self._db.fetch(settle, lanes, turns, campaigns, claims, ids, wamids)
         settled: dict[int, int] = {row["turn_id"]: row["settled"] for row in rows}
         late = 0
         for turn, of_turn, answers in taken:
@@ -134,12 +145,14 @@ class LedgerTurns:
         again = [o.message_id for o in outcomes if o.state is MessageState.PENDING and o.posted]
         key = (turn.campaign.id, turn.lane_id, turn.turn_id)
         columns = _columns(outcomes)
+        partition = await self._partitions.of(turn.campaign.id)
+        settle, keep = within(SQL["settle"], partition), within(SQL["keep_attempts"], partition)
         if not again:
-            settled = int(await self._db.fetchval(SQL["settle"], *key, *columns))
+            settled = int(await self._db.fetchval(settle, *key, *columns))
         else:
             async with self._db.transaction() as connection:
-                settled = int(await connection.fetchval(SQL["settle"], *key, *columns))
-                await connection.execute(SQL["keep_attempts"], turn.campaign.id, turn.turn_id, again)
+                settled = int(await connection.fetchval(settle, *key, *columns))
+                await connection.execute(keep, turn.campaign.id, turn.turn_id, again)
         if settled < len(outcomes):
             settled += await self._settle_late(turn, outcomes)
         return settled
@@ -147,17 +160,19 @@ class LedgerTurns:
     async def _settle_late(self, turn: OpenedTurn, outcomes: Sequence[Outcome]) -> int:
         """What became of messages that are no longer the turn's, as far as it is news."""
         key = (turn.campaign.id, turn.lane_id, turn.turn_id)
-        return int(await self._db.fetchval(SQL["settle_late"], *key, *_columns(outcomes)[:6]))
+        settle = await self._here(SQL["settle_late"], turn.campaign.id)
+        return int(await self._db.fetchval(settle, *key, *_columns(outcomes)[:6]))
 
     async def close_turn(self, turn: OpenedTurn, hold: Hold | None) -> Next:
         """Give the lease back; decides, by what is left, when the lane runs next."""
+        partition = await self._partitions.of(turn.campaign.id)
         async with self._db.transaction() as connection:
             claimed = await connection.fetchval(SQL["lane_claimed"], turn.lane_id, turn.turn_id)
             if claimed is None:
                 raise LeaseLost(f"turn {turn.turn_id} of lane {turn.lane_id} was reaped")
             if claimed:
                 raise NotSettled(f"turn {turn.turn_id} of lane {turn.lane_id} still has {claimed} messages")
-            hold, next_at, latest = await self._what_next(connection, turn, hold)
+            hold, next_at, latest = await self._what_next(connection, partition, turn, hold)
             closed = await connection.fetchrow(
                 SQL["close_turn"],
                 turn.lane_id,
@@ -181,11 +196,11 @@ class LedgerTurns:
         return Next(DueLane(turn.lane_id, closed["generation"]), next_at)
 
     async def _what_next(
-        self, connection: Connection, turn: OpenedTurn, hold: Hold | None
+        self, connection: Connection, partition: PartitionId, turn: OpenedTurn, hold: Hold | None
     ) -> tuple[Hold | None, datetime | None, datetime | None]:
         """Why the lane waits, until when, and when it is due in any case, to give up whom the deadline has met."""
         campaign = turn.campaign
-        earliest = await connection.fetchrow(SQL["earliest_pending"], campaign.id)
+        earliest = await connection.fetchrow(within(SQL["earliest_pending"], partition), campaign.id)
         if earliest is None:
             return None, None, None
         if hold is not None:
@@ -193,7 +208,8 @@ class LedgerTurns:
         if earliest["is_due"]:
             now: datetime = await connection.fetchval("SELECT ledger_now()")
             several = len(campaign.senders) > 1
-            if several and await connection.fetchval(SQL["left_to_others"], campaign.id, turn.sender.id):
+            left_to_others = within(SQL["left_to_others"], partition)
+            if several and await connection.fetchval(left_to_others, campaign.id, turn.sender.id):
                 again_at = now + LEAVE_TO_OTHERS
                 hold = Hold(HoldReason.QUEUED, again_at, "who is left is in conversation with another sender")
                 return hold, again_at, campaign.deadline
@@ -215,12 +231,13 @@ class LedgerTurns:
 
     async def reap(self, dead: DeadTurn, handed: frozenset[MessageId] | None) -> Reaped | None:
         """Settle a dead turn, whatever it has still claimed."""
+        reap_messages = await self._here(SQL["reap_messages"], dead.campaign_id)
         async with self._db.transaction() as connection:
             lane = await connection.fetchrow(SQL["reap_lane"], dead.lane_id, dead.turn_id)
             if lane is None:
                 return None
             row = await connection.fetchrow(
-                SQL["reap_messages"],
+                reap_messages,
                 dead.campaign_id,
                 dead.lane_id,
                 dead.turn_id,
@@ -262,6 +279,10 @@ class LedgerTurns:
                     chunk = []
             if chunk:
                 yield chunk
+
+    async def _here(self, sql: str, campaign_id: CampaignId) -> str:
+        """The statement on the partition that has the campaign. Not to be asked for while a connection is held."""
+        return within(sql, await self._partitions.of(campaign_id))
 
 
 def _columns(outcomes: Sequence[Outcome]) -> tuple[list[object], ...]:

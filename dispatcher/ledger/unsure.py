@@ -18,6 +18,7 @@ from dispatcher.domain.receipt import AttemptRef
 from dispatcher.domain.report import UnsureView
 from dispatcher.ledger.audit import note, some
 from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.partitions import by_partition, within
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import attempt_of, unsure_of
 
@@ -59,7 +60,10 @@ class LedgerUnsure:
         """End them as accepted or refused. Returns how many were still unsure."""
         async with self._db.transaction() as connection:
             await _lock_lanes(connection, refs)
-            settled = int(await connection.fetchval(SQL["settle"], *_columns(refs), to, reason))
+            settled = 0
+            for partition, those in (await by_partition(connection, refs)).items():
+                settle = within(SQL["settle"], partition)
+                settled += int(await connection.fetchval(settle, *_columns(those), to, reason))
             await note(
                 connection, Order.UNSURE_SETTLED, _subject(refs), after={"state": to, **_named(refs, settled)}
             )
@@ -70,7 +74,11 @@ class LedgerUnsure:
         async with self._db.transaction() as connection:
             await connection.execute(RECEIPTS["revive_campaigns"], list({ref.campaign_id for ref in refs}))
             await _lock_lanes(connection, refs)
-            rows = await connection.fetch(SQL["release"], *_columns(refs))
+            rows = [
+                row
+                for partition, those in (await by_partition(connection, refs)).items()
+                for row in await connection.fetch(within(SQL["release"], partition), *_columns(those))
+            ]
             for row in rows:
                 await connection.execute(RECEIPTS["call_lanes"], row["campaign_id"], None)
             released = int(sum(row["released"] for row in rows))

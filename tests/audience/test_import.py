@@ -310,7 +310,7 @@ async def test_a_large_audience_is_known_to_the_planner_at_once(database, write)
     path = write(a_csv(*((f"+1{2_005_550_100 + n}", "Ann") for n in range(importer.ANALYZE_FROM_ROWS))))
     await imported(database, campaign, path)
     assert (
-        await database.pool.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'messages'")
+        await database.pool.fetchval("SELECT reltuples FROM pg_class WHERE relname = 'messages_1'")
         == importer.ANALYZE_FROM_ROWS
     )
 

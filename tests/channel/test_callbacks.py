@@ -102,6 +102,16 @@ async def test_a_receiver_says_when_to_come_again(callbacks: HttpCallbacks, rece
         assert answer.retry_after is None or said.startswith("9")
 
 
+async def test_connections_are_used_again_and_nothing_is_remembered_of_an_answer(
+    callbacks: HttpCallbacks, receiver: Receiver
+) -> None:
+    receiver.weather = Weather(headers="set-cookie: who=you; Path=/\r\n")
+    for _ in range(3):
+        assert (await callbacks.post(receiver.url, DELIVERY)).kind is CallbackKind.DELIVERED
+    assert [got.headers.get("cookie") for got in receiver.got] == [None, None, None]
+    assert receiver.connections == 1
+
+
 async def test_what_is_not_there_is_unreachable(callbacks: HttpCallbacks, receiver: Receiver) -> None:
     await receiver.go_down()
     answer = await callbacks.post(receiver.url, DELIVERY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,13 +16,15 @@ from support.waiting import wait_until
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import Busy, NotFound
-from dispatcher.domain.event import EventKind, Stopped
+from dispatcher.domain.event import EventKind, Stopped, SubscriptionId
 from dispatcher.domain.hold import HoldReason
-from dispatcher.domain.ids import PersonKey
+from dispatcher.domain.ids import CampaignId, PersonKey
 from dispatcher.domain.message import again_later, given_back, refused, unsure
 from dispatcher.domain.receipt import AttemptRef, Receipt, ReceiptState, reported
 from dispatcher.ledger import subscriptions
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.database import Database, Transaction
+from dispatcher.ledger.partitions import cover
+from dispatcher.ledger.subscriptions import LedgerSubscriptions
 
 NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
@@ -32,9 +35,13 @@ def post(database: Database) -> Post:
 
 
 async def triggers(post: Post) -> set[str]:
-    """Tables that are listened to."""
-    rows = await post.database.fetch("SELECT relation::text FROM tellers WHERE is_on")
-    return {row["relation"] for row in rows}
+    """Tables that are listened to, as a whole and in each of their partitions."""
+    rows = await post.database.fetch("SELECT relation::text, is_on FROM tellers")
+    told: dict[str, set[bool]] = {}
+    for row in rows:
+        told.setdefault(re.sub(r"_\d+$", "", row["relation"]), set()).add(row["is_on"])
+    assert all(len(states) == 1 for states in told.values())
+    return {table for table, [is_on] in told.items() if is_on}
 
 
 # Messages
@@ -250,8 +257,23 @@ async def test_nothing_is_listened_to_that_nobody_wants_to_hear(ledger: Ledger, 
     await post.book.remove(one.id)
     assert await triggers(post) == set()
     await post.subscribes("*")
-    everything = await post.database.fetch("SELECT DISTINCT relation::text FROM tellers")
-    assert await triggers(post) == {row["relation"] for row in everything}
+    assert len(await triggers(post)) == 8
+
+
+async def test_a_new_partition_is_listened_to_from_its_first_message_on(ledger: Ledger, post: Post) -> None:
+    shop = await post.subscribes("message.*", "receipt.*")
+    async with post.database.transaction() as connection:
+        await cover(connection, CampaignId(2_500))
+    await post.database.execute("SELECT setval('campaigns_id_seq', 2400)")
+    filled = await ledger.a_campaign(people=1)
+    assert filled.campaign.id > 2_400
+    turn = await ledger.a_turn(filled.lanes[0])
+    [message] = await ledger.turns.claim(turn, 1)
+    await settle_all(ledger, turn, [message])
+    ref = AttemptRef(filled.campaign.id, message.id, 1)
+    await ledger.receipts.book({ref: (f"wamid.{message.id}", reported(ReceiptState.SENT, NOON))})
+    assert await post.kinds(shop) == ["message.accepted", "receipt.sent"]
+    assert (await post.waiting(shop))[1].body["person"] == a_phone(0)
 
 
 async def test_a_subscription_that_a_worker_stopped_is_no_longer_paid_for(post: Post) -> None:
@@ -275,6 +297,15 @@ async def test_whoever_subscribes_gives_way_to_a_long_import(
         await post.subscribes("campaign.*")  # what nobody is writing to
     await post.subscribes("message.*")
     assert await triggers(post) == {"campaigns", "messages"}
+
+
+async def test_whoever_comes_while_another_order_goes_on_is_told_to_come_again(post: Post) -> None:
+    async with post.database.transaction() as connection:
+        await connection.execute("LOCK TABLE subscriptions IN SHARE ROW EXCLUSIVE MODE")
+        async with post.database.transaction() as another:
+            await another.execute("SET LOCAL lock_timeout = '50ms'")  # as a call of the API has it
+            with pytest.raises(Busy):
+                await LedgerSubscriptions(Transaction(another)).remove(SubscriptionId(1))
 
 
 async def test_unknown_senders_are_no_subscription(post: Post) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -127,7 +128,7 @@ async def test_a_turn_asked_to_stop_in_the_middle_of_a_batch_leaves_nothing_unsu
     await world.a_sender()
     campaign = await world.a_campaign(people=200)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, posting=Posting(10), claim_most=50)
+    tools = tools_of(world, channel=channel, posting=Posting(10, time.monotonic), claim_most=50)
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await channel.brake.reached.wait()
     tools.stopping.set()
@@ -149,7 +150,7 @@ async def test_a_turn_that_is_broken_off_leaves_in_doubt_only_what_is_on_the_wir
     await world.a_sender()
     campaign = await world.a_campaign(people=100 if moment == "while it grants" else 10)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, posting=Posting(10))
+    tools = tools_of(world, channel=channel, posting=Posting(10, time.monotonic))
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await wait_until(lambda: channel.brake.waiting == 10, description="ten posts on the wire")
     if moment == "while it waits for its posts":
@@ -198,7 +199,7 @@ async def test_a_reaped_turn_posts_nothing_more(world: World) -> None:
     await world.a_sender()
     campaign = await world.a_campaign(people=30)
     channel = BrakedChannel(world.app.lane_tools.channel)
-    tools = tools_of(world, channel=channel, posting=Posting(5))
+    tools = tools_of(world, channel=channel, posting=Posting(5, time.monotonic))
     turn = asyncio.create_task(run_turn(tools, await world.lane_of(campaign)))
     await wait_until(lambda: channel.brake.waiting == 5, description="five posts on the wire")
     await run_out(world, await world.lane_of(campaign))

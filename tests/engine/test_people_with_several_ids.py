@@ -35,7 +35,8 @@ async def test_an_opt_out_by_user_id_counts_for_the_number_and_the_other_way_rou
     assert await postbox.suppressed() == [DANAS_ID]
     filled = await Ledger(postbox.app.database).a_campaign(people=1)
     await postbox.app.database.execute(
-        "UPDATE messages SET person = $1, person_key = $1 WHERE campaign_id = $2",
+        """WITH member AS (UPDATE members SET person_key = $1 WHERE campaign_id = $2)
+        UPDATE messages SET person = $1, person_key = $1 WHERE campaign_id = $2""",
         f"+{DANA}",
         filled.campaign.id,
     )

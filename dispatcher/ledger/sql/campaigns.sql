@@ -5,7 +5,7 @@ INSERT INTO campaigns (name, template, language, mapping, columns, weight, prior
     idempotency_key, kind, metadata)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 ON CONFLICT (idempotency_key) DO NOTHING
-RETURNING *
+RETURNING *, EXISTS (SELECT FROM partitions WHERE first_id <= id AND end_id > id) AS has_a_place
 
 -- name: add_lanes
 INSERT INTO lanes (campaign_id, sender_id) SELECT $1, unnest($2::bigint[])
@@ -175,7 +175,7 @@ WHERE m.campaign_id = $1 AND m.id = $2
 SELECT m.*, nullif(m.not_before, '-infinity') AS free_at, s.name AS sender
 FROM messages m
 LEFT JOIN senders s ON s.id = m.sender_id
-WHERE m.campaign_id = $1 AND m.person_key = $2
+WHERE m.campaign_id = $1 AND m.id = (SELECT message_id FROM members WHERE campaign_id = $1 AND person_key = $2)
 
 -- name: attempts_of_message
 SELECT a.*, s.name AS sender

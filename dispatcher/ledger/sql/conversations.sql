@@ -161,7 +161,13 @@ SELECT m.posted_at AS at, 'template' AS kind, c.name || ': ' || c.template AS te
 FROM conversations v
 JOIN lanes l ON l.sender_id = v.sender_id
 JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > ledger_now() - interval '35 days'
-JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
+-- why LATERAL and OFFSET: each campaign in its partition, not in all of them.
+CROSS JOIN LATERAL (SELECT message_id FROM members WHERE campaign_id = c.id AND person_key = v.person_key OFFSET 0) a
+CROSS JOIN LATERAL (
+    SELECT posted_at, wamid
+    FROM messages
+    WHERE campaign_id = c.id AND id = a.message_id AND sender_id = v.sender_id
+    OFFSET 0) m
 WHERE v.id = $1 AND m.posted_at IS NOT NULL
 UNION ALL
 SELECT posted_at, content ->> 'type', coalesce(content -> 'text' ->> 'body', content ->> 'type'), wamid
@@ -176,7 +182,12 @@ SELECT least(
     (SELECT min(m.posted_at)
     FROM lanes l
     JOIN campaigns c ON c.id = l.campaign_id AND c.started_at > v.free_entry_at - interval '35 days'
-    JOIN messages m ON m.campaign_id = c.id AND m.person_key = v.person_key AND m.sender_id = v.sender_id
+    CROSS JOIN LATERAL (SELECT message_id FROM members WHERE campaign_id = c.id AND person_key = v.person_key OFFSET 0) a
+    CROSS JOIN LATERAL (
+        SELECT posted_at
+        FROM messages
+        WHERE campaign_id = c.id AND id = a.message_id AND sender_id = v.sender_id
+        OFFSET 0) m
     WHERE l.sender_id = v.sender_id AND m.posted_at >= v.free_entry_at),
     (SELECT min(r.posted_at) FROM replies r WHERE r.conversation_id = v.id AND r.posted_at >= v.free_entry_at))
 FROM conversations v

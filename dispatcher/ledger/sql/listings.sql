@@ -39,7 +39,7 @@ SELECT m.id, m.person, m.state, m.reason, m.code, m.detail, m.attempt, nullif(m.
     (SELECT count(*) FROM looked) = $5 AS has_more, (SELECT max(id) FROM looked) AS last_id
 FROM page m
 LEFT JOIN senders s ON s.id = m.sender_id
-LEFT JOIN receipts r ON r.campaign_id = m.campaign_id AND r.message_id = m.id AND r.wamid = m.wamid
+LEFT JOIN receipts r ON r.campaign_id = $1 AND r.message_id = m.id AND r.wamid = m.wamid
 LEFT JOIN LATERAL (
     SELECT number, lines_before FROM uploads
     WHERE campaign_id = m.campaign_id AND lines_before < m.line

@@ -1,14 +1,18 @@
 -- Receipts: booked to their attempt, also of replies (campaign 0), and what follows for messages.
 --
 -- Locks are taken in one order everywhere: receipts, campaigns, lanes, messages.
+-- What is done to messages or receipts is run in each partition by itself; see dispatcher/ledger/partitions.py.
 
 -- name: by_wamid
 -- Reports without our token: which attempts are meant. By the person ($2, NULL where unknown), in campaigns that were
 -- started within the time for which Meta reports; and by Meta's id among earlier attempts and replies.
+-- LATERAL and OFFSET, so that each campaign is looked for in its partition and not in all of them.
 SELECT asked.wamid, m.campaign_id, m.id AS message_id, m.attempt
 FROM unnest($1::text[], $2::text[]) AS asked (wamid, person_key)
 JOIN campaigns c ON c.started_at > ledger_now() - interval '35 days'
-JOIN messages m ON m.campaign_id = c.id AND m.person_key = asked.person_key
+CROSS JOIN LATERAL (SELECT message_id FROM members WHERE campaign_id = c.id AND person_key = asked.person_key OFFSET 0) a
+CROSS JOIN LATERAL (
+    SELECT campaign_id, id, attempt, wamid FROM messages WHERE campaign_id = c.id AND id = a.message_id OFFSET 0) m
 WHERE m.wamid = asked.wamid
 UNION ALL
 SELECT wamid, campaign_id, message_id, attempt FROM attempts WHERE wamid = ANY ($1::text[])

@@ -80,11 +80,12 @@ SELECT at, change, reason, source, recorded_at FROM suppression_history WHERE pe
 SELECT person_key FROM suppressions WHERE person_key = ANY ($1::text[]) AND (until IS NULL OR until > ledger_now())
 
 -- name: pools_of
--- The quota pools whose turns may have, or may be about to claim, a message to these people.
-SELECT DISTINCT coalesce('p' || s.portfolio_id, 's' || s.id) AS pool, m.person_key
+-- The quota pools whose turns may have, or may be about to claim, a message to these people; in one partition.
+SELECT DISTINCT coalesce('p' || s.portfolio_id, 's' || s.id) AS pool, p.person_key
 FROM unnest($1::text[]) AS p (person_key)
 JOIN campaigns c ON c.state IN ('running', 'paused')
-JOIN messages m ON m.campaign_id = c.id AND m.person_key = p.person_key AND m.state IN ('pending', 'claimed')
+JOIN members a ON a.campaign_id = c.id AND a.person_key = p.person_key
+JOIN messages m ON m.campaign_id = c.id AND m.id = a.message_id AND m.state IN ('pending', 'claimed')
 JOIN lanes l ON l.campaign_id = c.id
 JOIN senders s ON s.id = l.sender_id
 
@@ -94,7 +95,7 @@ SELECT DISTINCT coalesce('p' || portfolio_id, 's' || id) AS pool FROM senders
 -- name: sweep
 -- Whoever is on the list leaves the campaigns in which they are still pending. What a turn has, or is just taking, is left to
 -- it: the limits refuse it, and the next claim finds the person on the list.
--- Returns the campaigns that have lost somebody.
+-- In one partition. Returns the campaigns that have lost somebody.
 WITH listed AS (
     SELECT person_key, reason
     FROM suppressions
@@ -103,7 +104,8 @@ WITH listed AS (
     SELECT m.campaign_id, m.id, p.reason
     FROM listed p
     JOIN campaigns c ON c.state IN ('draft', 'running', 'paused')
-    JOIN messages m ON m.campaign_id = c.id AND m.person_key = p.person_key AND m.state = 'pending'
+    JOIN members a ON a.campaign_id = c.id AND a.person_key = p.person_key
+    JOIN messages m ON m.campaign_id = c.id AND m.id = a.message_id AND m.state = 'pending'
     ORDER BY m.campaign_id, m.id
     FOR UPDATE OF m SKIP LOCKED
 ), done AS (
@@ -126,10 +128,11 @@ RETURNING c.id
 
 -- name: call_emptied
 -- Idle lanes of campaigns in which nobody is left to wait for: a turn finds that out and completes them.
+-- OFFSET, so that each campaign is looked for in its partition and not in all of them.
 UPDATE lanes
 SET next_at = least(coalesce(next_at, 'infinity'), ledger_now())
 WHERE turn_id IS NULL AND campaign_id = ANY ($1::bigint[])
-  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = lanes.campaign_id AND m.state = 'pending')
+  AND NOT EXISTS (SELECT FROM messages m WHERE m.campaign_id = lanes.campaign_id AND m.state = 'pending' OFFSET 0)
 
 -- name: merge
 -- What counts for somebody counts for the one whom they turned out to be. Of a number ($3: until when it was theirs) an entry

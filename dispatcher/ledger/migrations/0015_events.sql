@@ -3,6 +3,8 @@
 -- Triggers write the outbox, in the transaction of the change they tell of, whichever statement makes it. A trigger costs
 -- even where it finds nobody who wants to hear; so all of them are disabled but those of families that an enabled
 -- subscription has chosen, and `listen_in` brings them in line with every order that changes subscriptions.
+-- A statement fires the triggers of the table that it names. Messages and receipts are changed by way of the whole and of
+-- single partitions, so both have them, and a new partition gets them when it is attached.
 --
 -- Order. Whoever changes a row waits for the one that changed it before, and only then takes the next id: so of one
 -- message (conversation, campaign, sender) a later event has a greater id, and is never visible without the earlier ones.
@@ -139,6 +141,7 @@ CREATE FUNCTION tell_of_receipts() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     -- A moment is told once, when it is first known; a later report that moves it is not.
+    -- why by name: what is planned anew each time shall not look at all partitions of messages.
     EXECUTE format($told$
         INSERT INTO outbox (subscription_id, kind, body)
         SELECT w.id, news.kind, jsonb_build_object(
@@ -153,7 +156,7 @@ BEGIN
             (1, 'receipt.sent', n.sent_at, o.sent_at), (2, 'receipt.delivered', n.delivered_at, o.delivered_at),
             (3, 'receipt.read', n.read_at, o.read_at), (4, 'receipt.played', n.played_at, o.played_at),
             (5, 'receipt.failed', n.failed_at, o.failed_at)) AS news (rank, kind, moment, moment_before)
-        LEFT JOIN messages m ON m.campaign_id = n.campaign_id AND m.id = n.message_id
+        LEFT JOIN %I m ON m.campaign_id = n.campaign_id AND m.id = n.message_id
         LEFT JOIN attempts a
             ON a.campaign_id = n.campaign_id AND a.message_id = n.message_id AND a.attempt = n.attempt
         LEFT JOIN replies r ON n.campaign_id = 0 AND r.id = n.message_id
@@ -162,7 +165,9 @@ BEGIN
         JOIN subscriptions w ON is_wanted(w.is_enabled, w.kinds, w.sender_ids, news.kind, s.id)
         WHERE news.moment IS NOT NULL AND news.moment_before IS NULL
         ORDER BY n.campaign_id, n.message_id, n.attempt, news.rank
-    $told$, CASE TG_OP WHEN 'UPDATE' THEN 'was o' ELSE '(SELECT * FROM receipts WHERE false) o' END);
+    $told$,
+        CASE TG_OP WHEN 'UPDATE' THEN 'was o' ELSE '(SELECT * FROM became WHERE false) o' END,
+        replace(TG_TABLE_NAME, 'receipts', 'messages'));
     RETURN NULL;
 END
 $$;
@@ -261,12 +266,6 @@ END
 $$;
 
 -- The second part of a trigger's name is the family it tells of; `listen_in` reads it.
-CREATE TRIGGER tell_message AFTER UPDATE ON messages
-    REFERENCING OLD TABLE AS was NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_messages();
-CREATE TRIGGER tell_receipt_first AFTER INSERT ON receipts
-    REFERENCING NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_receipts();
-CREATE TRIGGER tell_receipt_more AFTER UPDATE ON receipts
-    REFERENCING OLD TABLE AS was NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_receipts();
 CREATE TRIGGER tell_reply AFTER UPDATE OF state ON replies FOR EACH ROW
     WHEN (OLD.state <> NEW.state AND NEW.state <> 'claimed' AND NOT (NEW.state = 'pending' AND OLD.state = 'claimed'))
     EXECUTE FUNCTION tell_of_reply();
@@ -292,15 +291,16 @@ WHERE t.tgname LIKE 'tell\_%' AND t.tgparentid = 0 AND NOT t.tgisinternal;
 COMMENT ON VIEW tellers IS 'triggers that write events down, and whether somebody wants what they tell';
 
 -- why so short a time: everybody who wants to write to the table waits behind us; whoever ordered tries again.
-CREATE FUNCTION listen_in() RETURNS void
+CREATE FUNCTION listen_in(these regclass[] DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql SET lock_timeout = '200ms' AS $$
 DECLARE
     teller record;
 BEGIN
     -- In the order in which everybody locks: receipts before campaigns before messages.
     FOR teller IN
-        SELECT * FROM tellers WHERE is_on <> is_wanted
-        ORDER BY array_position(ARRAY['receipts', 'campaigns', 'messages'], relation::text) NULLS LAST, name
+        SELECT * FROM tellers WHERE is_on <> is_wanted AND (these IS NULL OR relation = ANY (these))
+        ORDER BY array_position(ARRAY['receipts', 'campaigns', 'messages'], split_part(relation::text, '_', 1)) NULLS LAST,
+            relation::text, name
     LOOP
         EXECUTE format('ALTER TABLE %s %s TRIGGER %I', teller.relation,
             CASE WHEN teller.is_wanted THEN 'ENABLE' ELSE 'DISABLE' END, teller.name);
@@ -310,4 +310,38 @@ $$;
 COMMENT ON FUNCTION listen_in IS
     'enable the triggers that somebody wants, disable the others; each waits until nobody is writing to its table';
 
+-- Triggers of messages and receipts, of the whole and of each partition.
+CREATE FUNCTION add_tellers(place text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER tell_message AFTER UPDATE ON messages%s
+        REFERENCING OLD TABLE AS was NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_messages()', place);
+    EXECUTE format('CREATE TRIGGER tell_receipt_first AFTER INSERT ON receipts%s
+        REFERENCING NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_receipts()', place);
+    EXECUTE format('CREATE TRIGGER tell_receipt_more AFTER UPDATE ON receipts%s
+        REFERENCING OLD TABLE AS was NEW TABLE AS became FOR EACH STATEMENT EXECUTE FUNCTION tell_of_receipts()', place);
+    PERFORM listen_in(ARRAY['messages' || place, 'receipts' || place]::regclass[]);
+END
+$$;
+COMMENT ON FUNCTION add_tellers IS 'place: nothing for the whole, or an underscore and the number of a partition';
+
+SELECT add_tellers('');
+SELECT add_tellers('_' || first_id) FROM partitions WHERE dropped_at IS NULL;
 SELECT listen_in();
+
+CREATE OR REPLACE FUNCTION attach_partition(first bigint, beyond bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- why first: whoever orders a subscription meanwhile would not see the new tables.
+    LOCK TABLE subscriptions IN SHARE MODE;
+    -- Each row is written twice or three times within a campaign; vacuum comes often enough to keep room for that.
+    EXECUTE format(
+        'ALTER TABLE messages_%s SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05)', first);
+    EXECUTE format(
+        'ALTER TABLE receipts_%s SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05)', first);
+    EXECUTE format('ALTER TABLE messages ATTACH PARTITION messages_%s FOR VALUES FROM (%s) TO (%s)', first, first, beyond);
+    EXECUTE format('ALTER TABLE receipts ATTACH PARTITION receipts_%s FOR VALUES FROM (%s) TO (%s)', first, first, beyond);
+    PERFORM add_tellers('_' || first);
+    INSERT INTO partitions (first_id, end_id) VALUES (first, beyond);
+END
+$$;
