@@ -21,6 +21,7 @@ from dispatcher.domain.template import parse_template
 from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.audit import acting, note
 from dispatcher.ledger.database import Session
+from dispatcher.ledger.partitions import cover
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.rows import Row, hold_of
 from dispatcher.ledger.senders import template_key
@@ -108,6 +109,7 @@ class LedgerStanding:
                 plan.sender.id,
                 TAKES_FOR,
             )
+            await cover(connection, CampaignId(opened))
             told = {"state": CampaignState.RUNNING, "template": plan.template, "language": plan.language}
             await note(connection, Order.CAMPAIGN_CREATED, f"campaign {opened}", after=told)
             row = await connection.fetchrow(SQL["add"], *message)

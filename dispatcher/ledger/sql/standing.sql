@@ -33,10 +33,14 @@ WITH place AS MATERIALIZED (
     ORDER BY s.takes_until DESC
     LIMIT 1
     FOR UPDATE OF c
-), message AS (
-    INSERT INTO messages (campaign_id, person, person_key, params)
-    SELECT id, $5, $6, $7 FROM place
+), member AS (
+    INSERT INTO members (campaign_id, person_key, message_id)
+    SELECT id, $6, nextval('messages_id_seq') FROM place
     ON CONFLICT (campaign_id, person_key) DO NOTHING
+    RETURNING campaign_id, message_id
+), message AS (
+    INSERT INTO messages (campaign_id, id, person, person_key, params)
+    SELECT campaign_id, message_id, $5, $6, $7 FROM member
     RETURNING campaign_id, id
 ), campaign AS (
     UPDATE campaigns c
@@ -68,10 +72,10 @@ FROM message, poked
 
 -- name: lock_form
 -- One transaction at a time opens a campaign of a form; the others find it.
-SELECT pg_advisory_xact_lock(7221003, hashtext($1))
+SELECT pg_advisory_xact_lock(7221004, hashtext($1))
 
 -- name: open
--- A standing campaign of this form, which runs, with its lane.
+-- A standing campaign of this form, which runs, with its lane. Messages need the partition of its number as well.
 -- $1 name, $2 template, $3 language, $4 mapping, $5 columns, $6 priority, $7 unsure policy, $8 sender, $9 how long it takes messages.
 WITH campaign AS (
     INSERT INTO campaigns (name, state, template, language, mapping, columns, priority, unsure_policy, kind, started_at)
