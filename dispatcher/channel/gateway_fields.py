@@ -94,8 +94,15 @@ class Fields:
         return None if given is None else Fields(given, self.name(field))
 
     def each(self, field: str) -> Iterator[Fields]:
-        """The objects of a list. Raises Objected."""
-        given = self.need(field)
+        """The objects of a list, which must be there. Raises Objected."""
+        return self._each(field, self.need(field))
+
+    def each_if(self, field: str) -> Iterator[Fields]:
+        """The same of a list that may be left out."""
+        given = self.take(field)
+        return self._each(field, [] if given is None else given)
+
+    def _each(self, field: str, given: object) -> Iterator[Fields]:
         if not isinstance(given, list):
             raise Objected(Objection.BAD_FIELD, f"{self.name(field)} must be a list")
         for place, item in enumerate(given):

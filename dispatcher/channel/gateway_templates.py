@@ -58,7 +58,7 @@ class _Reading:
                 case "header":
                     self._header(fields, where)
                 case "body":
-                    self._texts(fields.each("parameters"), f"{where}body")
+                    self._texts(fields.each_if("parameters"), f"{where}body")
                 case "button":
                     self._button(fields, where)
                 case "carousel" if not where:
@@ -83,7 +83,7 @@ class _Reading:
     def _header(self, fields: Fields, where: str) -> None:
         path = f"{where}header"
         if self._placeholders(path) or not any(s.path.startswith(f"{path}.") for s in self.template.slots):
-            self._texts(fields.each("parameters"), path)
+            self._texts(fields.each_if("parameters"), path)
             return
         parameter = _only(fields, path)
         kind = parameter.need_text("type").lower()

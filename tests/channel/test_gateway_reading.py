@@ -375,6 +375,12 @@ def test_components_that_do_not_fit(components: list[Any], why: Objection) -> No
     assert read.why is why, read
 
 
+def test_a_constant_part_may_be_named() -> None:
+    template = a_template({"components": [{"type": "BODY", "text": "We are open."}]})
+    for body in ({"type": "body"}, {"type": "BODY", "parameters": []}):
+        assert TemplateReading().values(template, [body]) == {}
+
+
 def test_a_header_of_another_kind_is_told_as_meta_tells_it() -> None:
     template = a_template({"components": [IMAGE]})
     video = [{"type": "header", "parameters": [{"type": "video", "video": {"id": "1"}}]}]
