@@ -62,6 +62,15 @@ async def refresh_senders(ctx: dict[str, Any]) -> None:
         log.warning("upkeep could not refresh the senders", error=str(error))
 
 
+async def leave_behind(ctx: dict[str, Any]) -> None:
+    """Prepare the next partition, drop what is old; a bounded piece per round."""
+    app: App = ctx["app"]
+    try:
+        await app.archive.keep_going()
+    except DispatcherError as error:
+        log.warning("upkeep could not look after what is old", error=str(error))
+
+
 def duties(app: App) -> list[CronJob]:
     """All duties. Their names carry the ledger's, since arq keeps one job per name and second in a whole Redis."""
     prefix = app.jobs.queue
@@ -69,6 +78,7 @@ def duties(app: App) -> list[CronJob]:
         cron(keep_lanes_going, name=f"{prefix}:lanes", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(keep_replies_going, name=f"{prefix}:replies", second=EVERY_SECOND, keep_result=0, timeout=60),
         cron(settle_unsure, name=f"{prefix}:unsure", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
+        cron(leave_behind, name=f"{prefix}:archive", second=30, keep_result=0, timeout=1_200),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]
 

@@ -39,7 +39,7 @@ WAIT_AT_MOST_MS = "500"
 IDS_MOST = 1_000_000
 """Campaign numbers of one partition at most. The first have a thousand; single messages need a number each."""
 
-_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ANALYZE) (messages|receipts)\b")
+_TABLE = re.compile(r"\b(FROM|JOIN|INTO|UPDATE|ANALYZE|TABLE) (messages|receipts)\b")
 
 
 @lru_cache(maxsize=1024)
@@ -96,6 +96,15 @@ async def with_live_campaigns(session: Session) -> Sequence[PartitionId]:
     return [PartitionId(row["first_id"]) for row in await session.fetch(SQL["with_live_campaigns"])]
 
 
+async def lock_partitions(connection: Connection) -> None:
+    """Until the end of the transaction nobody else changes them; and every lock it takes is waited for a moment only.
+
+    Raises LockNotAvailableError of asyncpg, as does each statement that follows.
+    """
+    await connection.execute(SQL["wait_at_most"], WAIT_AT_MOST_MS)
+    await connection.execute(SQL["lock"], PARTITION_LOCK)
+
+
 async def cover(connection: Connection, campaign_id: CampaignId) -> None:
     """Make partitions up to this campaign, within the transaction that creates it. Rarely needed: upkeep is ahead."""
     await connection.execute(SQL["lock"], PARTITION_LOCK)
@@ -114,8 +123,7 @@ async def prepare(database: Database, stretch: timedelta) -> bool:
     """
     try:
         async with database.transaction() as connection:
-            await connection.execute(SQL["wait_at_most"], WAIT_AT_MOST_MS)
-            await connection.execute(SQL["lock"], PARTITION_LOCK)
+            await lock_partitions(connection)
             rows = await connection.fetch(SQL["newest"])
             present = _place_of(rows, await connection.fetchval(SQL["last_number"]))
             if present == 0:
