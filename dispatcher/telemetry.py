@@ -196,7 +196,7 @@ class Events:
     def dropped(self, partition: Partition) -> None:
         """The people of old campaigns were dropped."""
         self._archived.inc(partition.campaigns)
-        self._log.warning(
+        self._log.info(
             "the people of old campaigns were dropped",
             campaigns=f"{partition.first} to {partition.last}",
             people=partition.people,

@@ -16,7 +16,14 @@ from dispatcher.domain.audit import Order
 from dispatcher.domain.ids import CampaignId
 from dispatcher.ledger.audit import note
 from dispatcher.ledger.database import Connection, Database, Transaction
-from dispatcher.ledger.partitions import PartitionId, lock_partitions, prepare, within
+from dispatcher.ledger.partitions import (
+    WAIT_AT_MOST_MS,
+    PartitionId,
+    lock_partitions,
+    prepare,
+    wait_for_locks,
+    within,
+)
 from dispatcher.ledger.queries import load
 from dispatcher.ledger.results import results_of, to_json
 
@@ -24,6 +31,10 @@ SQL = load("archive")
 
 SLOW_S = 600
 """For the statements that read a whole partition: some seconds per million people."""
+
+
+WRITERS_MS = 3_000
+"""How long writers to an old partition are waited for: long enough for PostgreSQL to call an autovacuum off, after a second."""
 
 
 class LedgerArchive:
@@ -71,7 +82,9 @@ async def _drop(connection: Connection, first: int, keep: timedelta) -> Sequence
     if await connection.fetchrow(SQL["partitions"], first) is None:
         return []  # somebody else was faster
     here = PartitionId(first)
+    await wait_for_locks(connection, WRITERS_MS)
     await connection.execute(within(SQL["keep_writers_out"], here))
+    await wait_for_locks(connection, WAIT_AT_MOST_MS)
     row = await connection.fetchrow(SQL["partitions"], first)
     assert row is not None
     partition = Partition(**row)

@@ -34,7 +34,7 @@ PartitionId = NewType("PartitionId", int)
 
 PARTITION_LOCK = 7_221_003
 """Advisory lock held while partitions are made or dropped."""
-WAIT_AT_MOST_MS = "500"
+WAIT_AT_MOST_MS = 500
 """For the locks that a change needs; then it is left to the next round, so that nobody waits longer behind it."""
 IDS_MOST = 1_000_000
 """Campaign numbers of one partition at most. The first have a thousand; single messages need a number each."""
@@ -101,8 +101,13 @@ async def lock_partitions(connection: Connection) -> None:
 
     Raises LockNotAvailableError of asyncpg, as does each statement that follows.
     """
-    await connection.execute(SQL["wait_at_most"], WAIT_AT_MOST_MS)
+    await wait_for_locks(connection, WAIT_AT_MOST_MS)
     await connection.execute(SQL["lock"], PARTITION_LOCK)
+
+
+async def wait_for_locks(connection: Connection, most_ms: int) -> None:
+    """How long, from here on to the end of the transaction."""
+    await connection.execute(SQL["wait_at_most"], str(most_ms))
 
 
 async def cover(connection: Connection, campaign_id: CampaignId) -> None:
