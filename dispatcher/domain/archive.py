@@ -14,7 +14,10 @@ from enum import StrEnum
 from dispatcher.domain.report import Ended, Reported
 
 KEEP_AT_LEAST = timedelta(days=36)
-"""Meta reports on a message for up to 35 days, and each report needs its message. See docs/platform.md."""
+"""Meta tries to deliver for 30 days, and a failure that it reports may need another attempt; the rest is slack. That somebody
+has read a message is reported whenever they do, and changes nothing any more.
+Source: Meta, "Message templates", time to live, read 2026-09.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Where a campaign's messages lie, and when the next partition begins.
 
 A partition is a range of campaign numbers, and so a stretch of time. Statements that see every message name its tables
-directly (`within`): asking the whole cost PostgreSQL 8 % more CPU per message with 12 partitions and 25 % with 60, for it
+directly (`within`): asking the whole cost PostgreSQL 10 % more CPU per message with 12 partitions and 28 % with 60, for it
 locks and prepares for all of them each time; measured on the project's two-core test machine, 2026-11. Everything else asks
 `messages` and `receipts`, and names a campaign, so that one partition is read.
 
