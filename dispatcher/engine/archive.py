@@ -1,6 +1,6 @@
 """Leaving old campaigns behind, by the clock and by order.
 
-An upkeep duty does a bounded piece of it per round, so that nothing else waits; an operator's order does all at once.
+Upkeep does a bounded piece per round, so that nothing else waits; an operator's order does all at once.
 Nothing is dropped unless somebody says after how long, and never before everything that may still come has come.
 """
 
@@ -29,15 +29,18 @@ class Archive:
     keeping: Keeping
 
     async def keep_going(self) -> None:
-        """One round of upkeep: prepare the next partition, drop one that is old, delete some of what is left of others."""
-        keeping = self.keeping
-        await self.book.prepare(keeping.stretch)
-        if keeping.people is not None:
-            may_go = [partition for partition, kept in await self.look(keeping.people) if not kept]
-            for partition in may_go[:1]:
-                await self.drop(partition, keeping.people)
+        """Each minute: prepare the next partition, delete some of what is left of those that were dropped, and old news."""
+        await self.book.prepare(self.keeping.stretch)
         await self.book.clear(ROWS_PER_ROUND)
-        await self.book.forget(keeping.news, keeping.audit, ROWS_PER_ROUND)
+        await self.book.forget(self.keeping.news, self.keeping.audit, ROWS_PER_ROUND)
+
+    async def drop_old(self) -> None:
+        """Each hour, for it counts campaigns: drop what may go, where somebody has said how long people are kept."""
+        keep = self.keeping.people
+        if keep is not None:
+            for partition, kept in await self.look(keep):
+                if not kept:
+                    await self.drop(partition, keep)
 
     async def look(self, keep: timedelta) -> Sequence[Verdict]:
         """All partitions in which no campaign begins any more, each with what keeps it; the oldest first."""
