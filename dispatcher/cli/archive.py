@@ -59,7 +59,7 @@ async def archive(
         for partition, kept in verdicts
     ]
     out.answer(
-        {"dropped": now, "keep_days": keep.days, "partitions": [_shape(verdict) for verdict in verdicts]},
+        {"now": now, "keep_days": keep.days, "partitions": [_shape(verdict) for verdict in verdicts]},
         table(("campaigns", "of them", "people", "size", "ended", "people are"), rows)
         if rows
         else "all campaigns lie in the present partition; the next begins when that is `partition_days` old",

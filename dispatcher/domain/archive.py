@@ -1,7 +1,7 @@
 """Old campaigns: whose messages are dropped, and what keeps them from it.
 
-Messages of campaigns that began within one stretch of time lie together in a partition, and leave together: to drop a
-partition costs the same however many people it has. So what one campaign needs, the whole partition keeps.
+Messages of campaigns that began within one stretch of time lie together in a partition, and leave together, as a table that
+is dropped and not as rows that are deleted. So what one campaign needs, the whole partition keeps.
 """
 
 from __future__ import annotations
