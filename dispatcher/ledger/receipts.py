@@ -54,8 +54,18 @@ class LedgerReceipts:
                         pass
                     case _:
                         unsettled.add(ref)
+        archived: set[AttemptRef] = set()
+        if unknown:
+            rows = await self._db.fetch(SQL["archived"], list({ref.campaign_id for ref in unknown}))
+            campaigns = {row["id"] for row in rows}
+            archived = {ref for ref in unknown if ref.campaign_id in campaigns}
         failed = {ref for ref, (_, receipt) in reports.items() if receipt.failed_at is not None}
-        return Booked(frozenset(unknown), frozenset(unsettled), frozenset(failed - unknown))
+        return Booked(
+            unknown=frozenset(unknown - archived),
+            unsettled=frozenset(unsettled),
+            failed=frozenset(failed - unknown),
+            archived=frozenset(archived),
+        )
 
     async def settle(self, refs: Sequence[AttemptRef]) -> Mapping[CampaignId, int]:
         """Whatever a receipt shows to be with Meta becomes accepted.
