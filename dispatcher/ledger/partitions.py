@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import NewType
@@ -77,18 +77,17 @@ class Partitions:
 
 
 async def by_partition(
-    session: Session | Connection, refs: Iterable[AttemptRef]
-) -> Mapping[PartitionId, list[AttemptRef]]:
+    session: Session | Connection, refs: Collection[AttemptRef]
+) -> Mapping[PartitionId, Collection[AttemptRef]]:
     """Attempts by the partition that has them, in order; those of partitions that were dropped are left out."""
-    refs = list(refs)
-    rows = await session.fetch(SQL["of_campaigns"], list({ref.campaign_id for ref in refs}))
+    campaigns = {ref.campaign_id for ref in refs}
+    rows = await session.fetch(SQL["of_campaigns"], list(campaigns))
     places = {row["campaign_id"]: PartitionId(row["first_id"]) for row in rows}
     # why in order: whoever locks rows in several of them does it in this one.
-    apart: dict[PartitionId, list[AttemptRef]] = {place: [] for place in sorted(places.values())}
-    for ref in refs:
-        if ref.campaign_id in places:
-            apart[places[ref.campaign_id]].append(ref)
-    return apart
+    apart = sorted(set(places.values()))
+    if len(apart) == 1 and len(places) == len(campaigns):
+        return {apart[0]: refs}
+    return {place: [ref for ref in refs if places.get(ref.campaign_id) == place] for place in apart}
 
 
 async def with_live_campaigns(session: Session) -> Sequence[PartitionId]:
