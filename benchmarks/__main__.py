@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    archive,
     ban,
     callbacks,
     campaign,
@@ -62,6 +63,7 @@ BENCHMARKS = {
     "upload": upload,
     "killed": killed,
     "pages": pages,
+    "archive": archive,
 }
 
 

@@ -31,6 +31,7 @@ from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.access import Access
+from dispatcher.engine.archive import Archive
 from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.deliveries import Deliveries
 from dispatcher.engine.explain import Explain
@@ -50,6 +51,7 @@ from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
 from dispatcher.gateway import Gateway, gateway_of, open_gateway_client
+from dispatcher.ledger.archive import LedgerArchive
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.audit import LedgerAudit
 from dispatcher.ledger.campaigns import LedgerCampaigns
@@ -99,6 +101,7 @@ class App:
     explain: Explain
     fence: Fencing
     upkeep: Upkeep
+    archive: Archive
     inbox: LedgerInbox
     intake: Intake
     conversations: LedgerConversations
@@ -318,6 +321,7 @@ async def _wire(
         senders=Senders(sender_book, suppressions, limits, jobs, management, policy),
         explain=Explain(campaigns, campaign_book, sender_book, limits, clock, policy),
         upkeep=Upkeep(turns, sender_book, limits, jobs, clock, events, policy, fence, witness),
+        archive=Archive(LedgerArchive(database), clock, events, settings.keeping),
         inbox=inbox,
         intake=Intake(
             inbox,

@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dispatcher.domain.archive import KEEP_AT_LEAST, Keeping
 from dispatcher.domain.callback import parse_networks
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue
@@ -115,6 +116,14 @@ class Settings(BaseSettings):
     """Seconds that a lane may have been due, with no worker there, before its campaign is paused instead of going on late."""
     stricter_statuses: frozenset[SenderStatus] = frozenset()
     """Statuses that block sending in addition to the six that always do; can only add to them."""
+    partition_days: float = Field(30.0, gt=0, le=3_650)
+    """Days for which new campaigns go into one partition of messages; the whole of it is dropped at once."""
+    keep_campaigns_days: float | None = Field(None, ge=KEEP_AT_LEAST.days, le=36_500)
+    """Days for which the people of a campaign are kept after its end; counts and report stay. Without it for ever."""
+    keep_news_days: float = Field(90.0, ge=1, le=36_500)
+    """Days for which news of accounts that came by webhook are kept."""
+    keep_audit_days: float = Field(1_095.0, ge=1, le=36_500)
+    """Days for which entries of the audit log are kept."""
     default_region: str | None = None
     """Country (such as "DE") of phone numbers written without a country code; without it they are rejected."""
     listen_host: str = "127.0.0.1"
@@ -225,6 +234,17 @@ class Settings(BaseSettings):
     def opt_words(self) -> OptWords:
         """What opts people out and in."""
         return OptWords.of(self.stop_words, self.resume_words, self.stop_payloads, self.resume_payloads)
+
+    @property
+    def keeping(self) -> Keeping:
+        """How long what is kept, as times."""
+        people = self.keep_campaigns_days
+        return Keeping(
+            stretch=timedelta(days=self.partition_days),
+            people=None if people is None else timedelta(days=people),
+            news=timedelta(days=self.keep_news_days),
+            audit=timedelta(days=self.keep_audit_days),
+        )
 
     def environment(self) -> dict[str, str]:
         """The settings that differ from the defaults, as environment variables for a child process."""

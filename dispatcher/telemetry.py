@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from dispatcher.domain.archive import KeptBecause, Partition
 from dispatcher.domain.callback import CallbackKind
 from dispatcher.domain.campaign import Campaign
 from dispatcher.domain.delivery import DeliveryTurn
@@ -114,6 +115,11 @@ class Events:
         )
         self._campaigns_paused = Counter(
             "dispatcher_campaigns_paused_total", "Campaigns that a guard paused", registry=self.registry
+        )
+        self._archived = Counter(
+            "dispatcher_campaigns_archived_total",
+            "Campaigns whose people were dropped as old",
+            registry=self.registry,
         )
         self._fence_told = ""
 
@@ -258,6 +264,23 @@ class Events:
         self._decided.labels("refused").inc(given_up)
         self._decided.labels("pending").inc(resent)
         self._log.warning("policies decided about unsure messages", given_up=given_up, resent=resent)
+
+    def dropped(self, partition: Partition) -> None:
+        """The people of old campaigns were dropped."""
+        self._archived.inc(partition.campaigns)
+        self._log.info(
+            "the people of old campaigns were dropped",
+            campaigns=f"{partition.first} to {partition.last}",
+            people=partition.people,
+        )
+
+    def kept(self, partition: Partition, because: Sequence[KeptBecause]) -> None:
+        """They could have been, by what was known, and are still there."""
+        if KeptBecause.DIFFERENT in because:
+            self._log.error(
+                "old campaigns are kept, for their counters and messages differ; see `dispatch check`",
+                campaigns=f"{partition.first} to {partition.last}",
+            )
 
 
 def set_up_logging(level: str) -> None:

@@ -71,6 +71,24 @@ async def refresh_senders(ctx: dict[str, Any]) -> None:
         log.warning("upkeep could not refresh the senders", error=str(error))
 
 
+async def leave_behind(ctx: dict[str, Any]) -> None:
+    """Prepare the next partition, delete what is left of old ones; a bounded piece per round."""
+    app: App = ctx["app"]
+    try:
+        await app.archive.keep_going()
+    except DispatcherError as error:
+        log.warning("upkeep could not look after what is old", error=str(error))
+
+
+async def drop_old(ctx: dict[str, Any]) -> None:
+    """Drop the people of old campaigns."""
+    app: App = ctx["app"]
+    try:
+        await app.archive.drop_old()
+    except DispatcherError as error:
+        log.warning("upkeep could not drop old campaigns", error=str(error))
+
+
 def duties(app: App) -> list[CronJob]:
     """All duties. Their names carry the ledger's, since arq keeps one job per name and second in a whole Redis."""
     prefix = app.jobs.queue
@@ -81,6 +99,9 @@ def duties(app: App) -> list[CronJob]:
         cron(
             look_after_events, name=f"{prefix}:events", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60
         ),
+        cron(leave_behind, name=f"{prefix}:archive", second=30, keep_result=0, timeout=60),
+        # why no more time: after a kill, arq blocks every job of the worker for as long as the longest may take.
+        cron(drop_old, name=f"{prefix}:drop", minute=17, second=45, keep_result=0, timeout=60),
         cron(refresh_senders, name=f"{prefix}:senders", second=EVERY_FIVE_SECONDS, keep_result=0, timeout=60),
     ]
 

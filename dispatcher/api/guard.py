@@ -51,6 +51,7 @@ def _refusals(scope: Scope, *, is_streamed: bool) -> dict[int | str, dict[str, A
         403: f"The key does not have the scope `{scope}`.",
         404: "There is no such thing.",
         409: "Its state does not allow this.",
+        410: "It was dropped as old: the campaign's people are not kept any more.",
         412: "It was changed meanwhile; look again.",
         408: "The body came too slowly.",
         413: "The body is larger than we take.",

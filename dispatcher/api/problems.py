@@ -22,6 +22,7 @@ from starlette.routing import Match, Route
 
 from dispatcher.domain.access import Denial, Denied
 from dispatcher.domain.errors import (
+    Archived,
     BadValue,
     Busy,
     ChannelRefused,
@@ -79,6 +80,7 @@ _SELDOM = ("field", "window_closed_at")
 
 _ERRORS: Sequence[tuple[type[DispatcherError], int, str, str]] = (
     (BadValue, 422, "bad_value", "What was asked cannot be"),
+    (Archived, 410, "archived", "It was dropped as old"),
     (NotFound, 404, "not_found", "There is no such thing"),
     (Outdated, 412, "outdated", "It was changed meanwhile"),
     (Busy, 409, "busy", "Somebody else is at it"),

@@ -15,6 +15,7 @@ import typer
 from typer.main import get_command
 
 from dispatcher.cli import (
+    archive,
     audit,
     campaigns,
     conversations,
@@ -87,6 +88,7 @@ root.add_typer(events.family)
 root.add_typer(fence.family)
 root.add_typer(keys.family)
 audit.register(root)
+archive.register(root)
 services.register(root)
 doctor.register(root)
 

@@ -118,6 +118,7 @@ async def show(app: App, out: Output, campaign: CampaignArgument) -> None:
         ("created", clock_text(ordered.created_at)),
         ("started", clock_text(ordered.started_at)),
         ("finished", clock_text(ordered.finished_at)),
+        ("people dropped", clock_text(ordered.archived_at)),
     )
     await mind_fence(app, out)
     out.answer(
@@ -169,9 +170,9 @@ async def export_campaign(
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there already.")] = False,
 ) -> None:
     """Write everybody and every rejected row to a file, in the order of the audience file."""
-    view = await app.campaigns.view(CampaignId(campaign))
-    path = to or Path(f"campaign-{view.campaign.id}.csv")
-    rows = await export(app.campaigns.export(view.campaign.id), path, force=force)
+    exported = await app.campaigns.with_people(CampaignId(campaign))
+    path = to or Path(f"campaign-{exported.id}.csv")
+    rows = await export(app.campaigns.export(exported.id), path, force=force)
     out.answer({"file": str(path.absolute()), "rows": rows}, f"{rows:,} rows written to {path}")
 
 

@@ -63,7 +63,10 @@ def report_table(report: CampaignReport, *, is_kept: bool = True) -> RenderableT
     parts += [Text(""), table(("sender", "status", "accepted", "refused", "unsure", "held by"), lanes)]
     if (rate := accepted_per_s(report)) is not None:
         parts += [Text(""), Text(f"{rate:,} accepted per second over {report.posting_time}")]
-    if is_kept:
+    if campaign.archived_at is not None:
+        dropped = clock_text(campaign.archived_at)
+        parts += [Text(""), Text(f"its people were dropped as old on {dropped}; all of this is kept", "dim")]
+    elif is_kept:
         parts += [Text(""), Text(f"everybody, one by one: dispatch campaign export {campaign.id}", "dim")]
     return Group(*parts)
 

@@ -62,6 +62,7 @@ def campaign_shape(campaign: Campaign) -> Shape:
         "created_at": campaign.created_at,
         "started_at": campaign.started_at,
         "finished_at": campaign.finished_at,
+        "archived_at": campaign.archived_at,
     }
 
 

@@ -54,6 +54,7 @@ class Campaign(TypedDict):
     created_at: str
     started_at: str | None
     finished_at: str | None
+    archived_at: str | None
     counts: Counts
 
 

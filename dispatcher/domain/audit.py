@@ -34,6 +34,8 @@ class Order(StrEnum):
     """A campaign was started, paused, resumed or cancelled."""
     CAMPAIGN_CHANGED = "campaign_changed"
     """What was ordered of a campaign was changed."""
+    CAMPAIGNS_ARCHIVED = "campaigns_archived"
+    """The people of old campaigns were dropped."""
     PEOPLE_ADDED = "people_added"
     """People were added to a draft."""
     SENDER_ADDED = "sender_added"

@@ -89,6 +89,8 @@ class Campaign:
     kind: CampaignKind = CampaignKind.AUDIENCE
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Texts under names of the owner's own; we only keep them."""
+    archived_at: datetime | None = None
+    """When its messages were dropped as old; counts and report are kept."""
 
 
 @dataclass(frozen=True, slots=True)

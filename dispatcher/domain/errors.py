@@ -3,6 +3,7 @@
 DispatcherError
 ├── BadValue            what somebody asked for cannot be; nothing was changed
 ├── NotFound            a name or an id that the ledger does not know
+│   └── Archived        it was there, and was dropped as old
 ├── Conflict            it exists, but its state does not allow this
 │   ├── Outdated        it is not any more what the caller saw; look again
 │   └── Busy            somebody else is at it just now; come again
@@ -40,6 +41,10 @@ class BadValue(DispatcherError, ValueError):
 
 class NotFound(DispatcherError):
     """No such sender, template, campaign or message."""
+
+
+class Archived(NotFound):
+    """The campaign is there with its counts and its report; its people are not any more."""
 
 
 class Conflict(DispatcherError):

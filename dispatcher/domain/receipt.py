@@ -120,6 +120,8 @@ class Booked:
     """Attempts of messages that are not plainly accepted."""
     failed: frozenset[AttemptRef]
     """Attempts with a failure among what was reported now."""
+    archived: frozenset[AttemptRef] = frozenset()
+    """Their messages were dropped as old; nothing is left to do."""
 
 
 @dataclass(frozen=True, slots=True)

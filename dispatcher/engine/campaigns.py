@@ -21,7 +21,7 @@ from dispatcher.domain.campaign import (
     UnsurePolicy,
 )
 from dispatcher.domain.content import SlotMapping, check_mapping, complete_mapping
-from dispatcher.domain.errors import BadValue, Conflict, NotFound
+from dispatcher.domain.errors import Archived, BadValue, Conflict, NotFound
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId
 from dispatcher.domain.message import MessageState
@@ -147,6 +147,17 @@ class Campaigns:
         """What was ordered. Raises NotFound."""
         return await self._book.find(campaign_id)
 
+    async def with_people(self, campaign_id: CampaignId) -> Campaign:
+        """The same, for whoever asks for its people. Raises NotFound; Archived where they were dropped as old."""
+        campaign = await self._book.find(campaign_id)
+        if campaign.archived_at is not None:
+            raise Archived(
+                f"the people of campaign {campaign_id} were dropped on {campaign.archived_at:%Y-%m-%d}, for it had ended "
+                f"on {campaign.finished_at:%Y-%m-%d}; the setting keep_campaigns_days says how long they are kept",
+                hint=f"counts and reasons are kept: `dispatch campaign report {campaign_id}`",
+            )
+        return campaign
+
     async def create(self, plan: Plan, columns: Collection[str]) -> tuple[Campaign, bool]:
         """Check a plan and store it as a draft. False: its idempotency key is known, and so is the campaign."""
         senders, _, mapping = await self.check_plan(plan, columns)
@@ -248,14 +259,14 @@ class Campaigns:
     async def report(self, campaign_id: CampaignId) -> CampaignReport:
         """What a campaign has come to."""
         view = await self.view(campaign_id)
-        first, last = await self._book.posting_time(campaign_id)
+        results = await self._book.results(campaign_id)
         return CampaignReport(
             view=view,
-            ended=await self._book.ended(campaign_id),
-            reported=await self._book.reported(campaign_id),
-            rejected_rows=await self._book.rejected(campaign_id),
-            first_posted_at=first,
-            last_posted_at=last,
+            ended=results.ended,
+            reported=results.reported,
+            rejected_rows=results.rejected_rows,
+            first_posted_at=results.first_posted_at,
+            last_posted_at=results.last_posted_at,
         )
 
     def export(self, campaign_id: CampaignId) -> AsyncIterator[Sequence[Mapping[str, Any]]]:

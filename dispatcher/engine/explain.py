@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import LimitsUnavailable
+from dispatcher.domain.errors import LimitsUnavailable, NotFound
 from dispatcher.domain.gate import Pause, decide
 from dispatcher.domain.grant import Usage
 from dispatcher.domain.hold import LIFTED_BY, Hold, HoldReason
@@ -65,12 +65,20 @@ class Explain:
         self._policy = policy
 
     async def message(self, campaign_id: CampaignId, message_id: MessageId) -> MessageView:
-        """A message with its history. Raises NotFound."""
-        return await self._book.message(campaign_id, message_id)
+        """A message with its history. Raises NotFound; Archived where it was dropped as old."""
+        try:
+            return await self._book.message(campaign_id, message_id)
+        except NotFound:
+            await self._campaigns.with_people(campaign_id)
+            raise
 
     async def message_to(self, campaign_id: CampaignId, key: PersonKey) -> MessageView:
-        """The message to one person. Raises NotFound."""
-        return await self._book.message_to(campaign_id, key)
+        """The message to one person. Raises as `message` does."""
+        try:
+            return await self._book.message_to(campaign_id, key)
+        except NotFound:
+            await self._campaigns.with_people(campaign_id)
+            raise
 
     async def explain_campaign(self, campaign_id: CampaignId) -> Explanation:
         """Why a campaign is where it is."""

@@ -43,6 +43,8 @@ class _Gist:
     inbound: list[tuple[datetime, Inbound]] = field(default_factory=list)
     accounts: list[tuple[datetime, AccountNews]] = field(default_factory=list)
     aside: list[PutAside] = field(default_factory=list)
+    archived: int = 0
+    """Reports of messages that were dropped as old."""
 
 
 @dataclass(slots=True)
@@ -191,6 +193,7 @@ class Intake:
             said_by.setdefault(ref, []).append((at, news))
         booked = await batch.receipts.book(reports)
         gist.aside += [self._stranger(at, news) for ref in booked.unknown for at, news in said_by[ref]]
+        gist.archived = sum(len(said_by[ref]) for ref in booked.archived)
         await self._settle(batch, booked.unsettled, booked.failed, aftermath)
 
     def _is_ours(self, news: Report) -> bool:
@@ -281,4 +284,5 @@ def _counted(gist: _Gist) -> Mapping[str, int]:
         "inbound": len(gist.inbound),
         "account": len(gist.accounts),
         "put_aside": len(gist.aside),
+        "archived": gist.archived,
     }

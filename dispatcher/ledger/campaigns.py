@@ -8,29 +8,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
+from dispatcher.domain.archive import Results
 from dispatcher.domain.audit import Order
 from dispatcher.domain.campaign import MOVES, Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.errors import Conflict, NotFound, Outdated
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import CampaignId, LaneId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
-from dispatcher.domain.receipt import ReceiptState
-from dispatcher.domain.report import (
-    Ended,
-    Fault,
-    LaneView,
-    MessageView,
-    Reported,
-    Waiting,
-)
+from dispatcher.domain.report import Fault, LaneView, MessageView, Waiting
 from dispatcher.domain.turn import DueLane
 from dispatcher.ledger.audit import differences, note
 from dispatcher.ledger.database import Session
 from dispatcher.ledger.partitions import cover
 from dispatcher.ledger.queries import load
+from dispatcher.ledger.results import results_of
 from dispatcher.ledger.rows import Row, attempt_view_of, campaign_of, lane_hold_of, receipt_view_of, sender_of
 
 SQL = load("campaigns")
@@ -190,31 +183,9 @@ class LedgerCampaigns:
         rows = await self._db.fetch(SQL["parked"], campaign_id)
         return [Waiting(row["people"], Hold(HoldReason(row["reason"]), row["until"])) for row in rows]
 
-    async def ended(self, campaign_id: CampaignId) -> Sequence[Ended]:
-        """Refused and unsure people by cause."""
-        rows = await self._db.fetch(SQL["ended_by_reason"], campaign_id)
-        return [
-            Ended(MessageState(row["state"]), row["reason"] or "", row["code"], row["people"]) for row in rows
-        ]
-
-    async def reported(self, campaign_id: CampaignId) -> Sequence[Reported]:
-        """Accepted messages by what Meta has reported of them."""
-        rows = await self._db.fetch(SQL["receipts_of_campaign"], campaign_id)
-        return [
-            Reported(ReceiptState(row["state"]) if row["state"] else None, row["code"], row["people"])
-            for row in rows
-        ]
-
-    async def rejected(self, campaign_id: CampaignId) -> Mapping[str, int]:
-        """Rejected rows of the audience file, by reason."""
-        rows = await self._db.fetch(SQL["rejected_by_reason"], campaign_id)
-        return {row["reason"]: row["rows"] for row in rows}
-
-    async def posting_time(self, campaign_id: CampaignId) -> tuple[datetime | None, datetime | None]:
-        """When the first and the last message was settled as posted."""
-        row = await self._db.fetchrow(SQL["posting_time"], campaign_id)
-        assert row is not None
-        return row["first"], row["last"]
+    async def results(self, campaign_id: CampaignId) -> Results:
+        """What it has come to, beyond the counts."""
+        return await results_of(self._db, campaign_id)
 
     async def export(self, campaign_id: CampaignId) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Everybody of the audience, and the rejected rows, in the file's order; in chunks."""

@@ -41,9 +41,11 @@ class LedgerReceipts:
         if not reports:
             return Booked(frozenset(), frozenset(), frozenset())
         apart = await by_partition(self._db, reports)
-        unknown, unsettled = set(reports) - {ref for refs in apart.values() for ref in refs}, set()
+        unknown, unsettled = set(), set()
+        if sum(map(len, apart.values())) < len(reports):
+            unknown = set(reports).difference(*apart.values())
         for partition, refs in apart.items():
-            told = ((*ref, reports[ref][0], *reports[ref][1]) for ref in refs)
+            told = ((*ref, wamid, *receipt) for ref in refs for wamid, receipt in (reports[ref],))
             columns = map(list, zip(*told, strict=True))
             for row in await self._db.fetch(within(SQL["book"], partition), *columns):
                 ref = AttemptRef(row["campaign_id"], row["message_id"], row["attempt"])
@@ -54,8 +56,18 @@ class LedgerReceipts:
                         pass
                     case _:
                         unsettled.add(ref)
+        archived: set[AttemptRef] = set()
+        if unknown:
+            rows = await self._db.fetch(SQL["archived"], list({ref.campaign_id for ref in unknown}))
+            campaigns = {row["id"] for row in rows}
+            archived = {ref for ref in unknown if ref.campaign_id in campaigns}
         failed = {ref for ref, (_, receipt) in reports.items() if receipt.failed_at is not None}
-        return Booked(frozenset(unknown), frozenset(unsettled), frozenset(failed - unknown))
+        return Booked(
+            unknown=frozenset(unknown - archived),
+            unsettled=frozenset(unsettled),
+            failed=frozenset(failed - unknown),
+            archived=frozenset(archived),
+        )
 
     async def settle(self, refs: Sequence[AttemptRef]) -> Mapping[CampaignId, int]:
         """Whatever a receipt shows to be with Meta becomes accepted.

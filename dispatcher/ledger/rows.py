@@ -65,6 +65,7 @@ def campaign_of(row: Row, senders: Sequence[int]) -> Campaign:
         paused_because=row["paused_because"],
         kind=CampaignKind(row["kind"]),
         metadata=row["metadata"],
+        archived_at=row["archived_at"],
     )
 
 

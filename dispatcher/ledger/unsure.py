@@ -7,7 +7,7 @@ both have it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -98,5 +98,5 @@ async def _lock_lanes(connection: Connection, refs: Sequence[AttemptRef]) -> Non
     await connection.execute(RECEIPTS["lock_lanes"], list({ref.campaign_id for ref in refs}))
 
 
-def _columns(refs: Sequence[AttemptRef]) -> tuple[Sequence[int], Sequence[int]]:
+def _columns(refs: Collection[AttemptRef]) -> tuple[Sequence[int], Sequence[int]]:
     return [ref.campaign_id for ref in refs], [ref.message_id for ref in refs]

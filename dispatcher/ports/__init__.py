@@ -5,6 +5,7 @@ The engine knows these names and nothing of SQL, Redis, HTTP or arq.
 """
 
 from dispatcher.ports.access import AuditBook, KeyBook, KeyRates
+from dispatcher.ports.archive import ArchiveBook
 from dispatcher.ports.books import CampaignBook, FenceBook, Management, SenderBook, UnsureBook
 from dispatcher.ports.events import (
     Callbacks,
@@ -40,6 +41,7 @@ from dispatcher.ports.replies import (
 )
 
 __all__ = [
+    "ArchiveBook",
     "AuditBook",
     "Callbacks",
     "CampaignBook",

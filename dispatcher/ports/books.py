@@ -6,21 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from dispatcher.domain.archive import Results
 from dispatcher.domain.campaign import Campaign, CampaignState, Counts, NewCampaign
 from dispatcher.domain.fence import Confirmed, Fence
 from dispatcher.domain.hold import Hold
 from dispatcher.domain.ids import CampaignId, MessageId, PersonKey
 from dispatcher.domain.message import MessageState
 from dispatcher.domain.receipt import AttemptRef
-from dispatcher.domain.report import (
-    Ended,
-    Fault,
-    LaneView,
-    MessageView,
-    Reported,
-    UnsureView,
-    Waiting,
-)
+from dispatcher.domain.report import Fault, LaneView, MessageView, UnsureView, Waiting
 from dispatcher.domain.sender import Sender
 from dispatcher.domain.template import Template
 from dispatcher.domain.turn import DueLane
@@ -81,20 +74,8 @@ class CampaignBook(Protocol):
         """Pending people who wait for a time of their own."""
         ...
 
-    async def ended(self, campaign_id: CampaignId) -> Sequence[Ended]:
-        """Refused and unsure people, by cause."""
-        ...
-
-    async def reported(self, campaign_id: CampaignId) -> Sequence[Reported]:
-        """Accepted messages by what Meta has reported of them."""
-        ...
-
-    async def rejected(self, campaign_id: CampaignId) -> Mapping[str, int]:
-        """Rejected rows, by reason."""
-        ...
-
-    async def posting_time(self, campaign_id: CampaignId) -> tuple[datetime | None, datetime | None]:
-        """First and last post."""
+    async def results(self, campaign_id: CampaignId) -> Results:
+        """What it has come to, beyond the counts: from its messages, or as it was written down when they were dropped."""
         ...
 
     def export(self, campaign_id: CampaignId) -> AsyncIterator[Sequence[Mapping[str, Any]]]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from dispatcher.domain.archive import KeptBecause, Partition
 from dispatcher.domain.campaign import Campaign, CampaignState
 from dispatcher.domain.content import Problem, SlotMapping
 from dispatcher.domain.gate import HeldScope
@@ -318,6 +319,14 @@ class Telemetry(Protocol):
 
     def unsure_decided(self, given_up: int, resent: int) -> None:
         """Policies decided about unsure messages."""
+        ...
+
+    def dropped(self, partition: Partition) -> None:
+        """The people of old campaigns were dropped."""
+        ...
+
+    def kept(self, partition: Partition, because: Sequence[KeptBecause]) -> None:
+        """They could have been, by what was known, and are still there."""
         ...
 
 

@@ -80,10 +80,9 @@ async def look_at(ledger: Ledger, filled: Filled) -> None:
     campaign = filled.campaign.id
     await posted(ledger, filled)
     assert sum([len(rows) async for rows in ledger.campaigns.export(campaign)]) == 500
-    assert len(await ledger.campaigns.ended(campaign)) == 1
-    assert len(await ledger.campaigns.reported(campaign)) == 1
+    results = await ledger.campaigns.results(campaign)
+    assert (len(results.ended), len(results.reported)) == (1, 1)
     await ledger.campaigns.parked(campaign)
-    await ledger.campaigns.posting_time(campaign)
     await ledger.campaigns.message_to(campaign, PersonKey(a_phone(3)))
 
 

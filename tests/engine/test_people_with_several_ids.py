@@ -129,7 +129,7 @@ async def test_a_campaign_with_both_numbers_of_a_person_has_the_person_once(post
     ledger = Ledger(postbox.app.database)
     both, one = await ledger.a_campaign(people=3), await ledger.a_campaign(people=2)
     assert (await ledger.counts(both)).audience == 2
-    assert await ledger.campaigns.rejected(both.campaign.id) == {"duplicate": 1}
+    assert (await ledger.campaigns.results(both.campaign.id)).rejected_rows == {"duplicate": 1}
     rows = [row async for chunk in ledger.campaigns.export(both.campaign.id) for row in chunk]
     assert [(row["line"], row["phone"]) for row in rows if row["state"] == "rejected"] == [
         (0, f"same person as line 2: {a_phone(2)}")

@@ -23,7 +23,7 @@ from fastapi.routing import APIRoute
 from dispatcher.api.gateway.errors import ERRORS
 from dispatcher.api.v1.api import ROUTERS
 from dispatcher.cli.output import ExitCode
-from dispatcher.domain import access, audit, campaign, message
+from dispatcher.domain import access, archive, audit, campaign, message
 from dispatcher.domain.audience import RejectReason
 from dispatcher.domain.event import EventKind, Stopped
 from dispatcher.domain.gateway import Objection
@@ -253,6 +253,7 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "message-state-meanings": _vocabulary(message.MessageState, ("state", "meaning")),
     "campaign-states": lambda: _diagram(campaign.CampaignState.DRAFT, campaign.MOVES),
     "campaign-state-meanings": _vocabulary(campaign.CampaignState, ("state", "meaning")),
+    "kept-because": _vocabulary(archive.KeptBecause, ("reason", "meaning")),
     "unsure-policies": _vocabulary(campaign.UnsurePolicy, ("policy", "meaning")),
     "reply-refusals": _vocabulary(ReplyRefusal, ("reason", "meaning")),
     "holds": lambda: table(

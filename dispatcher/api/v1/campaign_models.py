@@ -40,6 +40,7 @@ _CAMPAIGN: Mapping[str, Any] = {
     "created_at": "2026-09-30T08:00:00Z",
     "started_at": "2026-09-30T08:10:00Z",
     "finished_at": None,
+    "archived_at": None,
 }
 _COUNTS: Mapping[str, Any] = {
     "audience": 1000,
@@ -95,6 +96,10 @@ class CampaignOut(Model):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    archived_at: Annotated[
+        datetime | None,
+        Field(description="When its people were dropped as old; its counts and its report are kept."),
+    ]
     counts: CountsOut
 
     @classmethod
@@ -274,4 +279,5 @@ def _ordered(campaign: Campaign, senders: list[str]) -> dict[str, Any]:
         "created_at": campaign.created_at,
         "started_at": campaign.started_at,
         "finished_at": campaign.finished_at,
+        "archived_at": campaign.archived_at,
     }

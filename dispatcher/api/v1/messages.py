@@ -56,7 +56,7 @@ async def list_messages(
     A page of one state looks at some thousand messages at most, so that it costs the same however large the campaign is.
     It may be short, or empty, and have a `next` all the same.
     """
-    campaign = await house.campaigns.find(CampaignId(campaign_id))
+    campaign = await house.campaigns.with_people(CampaignId(campaign_id))
     page = await house.listings.messages(campaign.id, MessageId(number_of(cursor) or 0), limit, state)
     return MessagePage(
         items=[MessageOut.of(line) for line in page.items],
@@ -131,6 +131,7 @@ async def _single(house: App, campaign_id: CampaignId) -> SingleOut:
         campaign = None
     if campaign is None or campaign.kind is not CampaignKind.SINGLE:
         raise NotFound(f"there is no single message {campaign_id}")
+    await house.campaigns.with_people(campaign_id)
     [line] = (await house.listings.messages(campaign_id, MessageId(0), 1)).items
     view = await house.explain.message(campaign_id, line.id)
     return SingleOut.of_single(campaign, view, await house.explain.explain_message(view))

@@ -131,7 +131,7 @@ async def list_rejected(
     campaign_id: CampaignPath, house: House, cursor: Cursor = None, limit: Limit = 100
 ) -> RejectedPage:
     """Rows that became no message, each with its line and the reason."""
-    campaign = await house.campaigns.find(CampaignId(campaign_id))
+    campaign = await house.campaigns.with_people(CampaignId(campaign_id))
     page = await house.listings.rejected(campaign.id, min(number_of(cursor) or 0, 2**31 - 1), limit)
     return RejectedPage(
         items=[RejectedOut.of(row) for row in page.items],

@@ -104,7 +104,7 @@ async def export_campaign(
     format: Annotated[Format, Query(description="How rows are written.")] = "ndjson",  # noqa: A002 - the API's word
 ) -> StreamingResponse:
     """Everybody of the campaign and every rejected row, as a stream. Each row is true at the moment it is read."""
-    campaign = await house.campaigns.find(CampaignId(campaign_id))
+    campaign = await house.campaigns.with_people(CampaignId(campaign_id))
     rows = _rows(house, campaign.id)
     if format == "csv":
         return StreamingResponse(_as_csv(rows), media_type="text/csv")

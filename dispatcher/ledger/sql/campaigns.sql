@@ -128,28 +128,6 @@ FROM messages
 WHERE campaign_id = $1 AND state = 'pending' AND not_before > ledger_now()
 GROUP BY reason
 
--- name: ended_by_reason
--- Why messages were refused or are unsure.
-SELECT state, reason, code, count(*) AS people
-FROM messages
-WHERE campaign_id = $1 AND state IN ('refused', 'unsure')
-GROUP BY state, reason, code
-ORDER BY count(*) DESC
-
--- name: receipts_of_campaign
--- How far the accepted messages of a campaign have come, each by the attempt that counts.
-SELECT r.state, CASE WHEN r.state = 'failed' THEN r.code END AS code, count(*) AS people
-FROM messages m
-LEFT JOIN receipts r ON r.campaign_id = m.campaign_id AND r.message_id = m.id AND r.wamid = m.wamid
-WHERE m.campaign_id = $1 AND m.state = 'accepted'
-GROUP BY 1, 2
-
--- name: rejected_by_reason
-SELECT reason, count(*) AS rows FROM rejected_rows WHERE campaign_id = $1 GROUP BY reason ORDER BY count(*) DESC
-
--- name: posting_time
-SELECT min(posted_at) AS first, max(posted_at) AS last FROM messages WHERE campaign_id = $1
-
 -- name: export
 -- Everybody of the audience file in the order of its lines: messages and rejected rows alike.
 SELECT m.line, m.person AS phone, m.state, m.reason, m.code, m.detail, s.name AS sender, m.attempt, m.posted_at,
@@ -188,7 +166,8 @@ ORDER BY attempt
 SELECT * FROM receipts WHERE campaign_id = $1 AND message_id = $2 ORDER BY attempt
 
 -- name: campaign_ids
-SELECT id FROM campaigns ORDER BY id
+-- Those whose messages are here; of the others it was proved before they were dropped.
+SELECT id FROM campaigns WHERE archived_at IS NULL ORDER BY id
 
 -- name: waits_without_reason
 -- Pending messages that are parked without a reason, and held lanes without one; there must be none.

@@ -30,12 +30,11 @@ SELECT last_value FROM campaigns_id_seq
 SELECT setval('campaigns_id_seq', $1, false)
 
 -- name: newest
--- The last partitions, the newest first, with the first campaign of each: NULL where none has come yet.
+-- The newest first, with the first campaign of each: NULL where none has come yet.
 SELECT first_id, end_id, ledger_now() AS now, (
         SELECT created_at FROM campaigns WHERE id >= first_id AND id < end_id ORDER BY id LIMIT 1) AS began_at
 FROM partitions
 ORDER BY first_id DESC
-LIMIT 4
 
 -- name: with_live_campaigns
 SELECT DISTINCT p.first_id

@@ -60,6 +60,10 @@ FROM news n
 LEFT JOIN known k USING (campaign_id, message_id, attempt)
 WHERE k.message_state IS DISTINCT FROM 'accepted' OR n.failed_at IS NOT NULL
 
+-- name: archived
+-- Of these campaigns those whose messages were dropped as old.
+SELECT id FROM campaigns WHERE id = ANY ($1::bigint[]) AND archived_at IS NOT NULL
+
 -- name: lock_lanes
 -- Before their messages, as every settling does it.
 SELECT id FROM lanes WHERE campaign_id = ANY ($1::bigint[]) ORDER BY id FOR UPDATE
