@@ -257,7 +257,7 @@ async def test_nothing_is_listened_to_that_nobody_wants_to_hear(ledger: Ledger, 
     await post.book.remove(one.id)
     assert await triggers(post) == set()
     await post.subscribes("*")
-    assert len(await triggers(post)) == 8
+    assert len(await triggers(post)) == 9
 
 
 async def test_a_new_partition_is_listened_to_from_its_first_message_on(ledger: Ledger, post: Post) -> None:
