@@ -28,7 +28,6 @@ from dispatcher.channel.webhooks import read_webhook
 from dispatcher.clock import SystemClock
 from dispatcher.domain.audience import Audience
 from dispatcher.domain.campaign import Campaign, CampaignState
-from dispatcher.domain.opting import OptWords
 from dispatcher.domain.pacing import Policy
 from dispatcher.domain.row_check import row_check
 from dispatcher.engine.access import Access
@@ -51,6 +50,7 @@ from dispatcher.engine.tools import LaneSettings, LaneTools
 from dispatcher.engine.unsure import Unsure
 from dispatcher.engine.unsure_replies import UnsureReplies
 from dispatcher.engine.upkeep import Upkeep
+from dispatcher.gateway import Gateway, gateway_of, open_gateway_client
 from dispatcher.ledger.archive import LedgerArchive
 from dispatcher.ledger.audience import ImportReport, Progress, fill
 from dispatcher.ledger.audit import LedgerAudit
@@ -113,6 +113,7 @@ class App:
     subscriptions: Subscriptions
     deliveries: Deliveries
     listings: LedgerListings
+    gateway: Gateway
     access: Access
     vault: Vault
     lane_tools: LaneTools
@@ -157,7 +158,9 @@ class App:
 
     def altogether(self) -> AbstractAsyncContextManager[Orders]:
         """Orders that are carried out at the end of the block, or not at all."""
-        return altogether(self.database, self.jobs, self.lane_tools.clock, self.replies)
+        return altogether(
+            self.database, self.jobs, self.lane_tools.clock, self.replies, self.gateway.standing
+        )
 
     async def has_workers(self) -> bool:
         """Whether a worker process has given a sign of life within the last seconds; False if Redis is away."""
@@ -183,13 +186,6 @@ def policy_of(settings: Settings) -> Policy:
         reserve_share=settings.reserve_share,
         sends_us_marketing=settings.sends_us_marketing,
         late_after=timedelta(seconds=settings.late_after_s),
-    )
-
-
-def opt_words_of(settings: Settings) -> OptWords:
-    """What opts people out and in."""
-    return OptWords.of(
-        settings.stop_words, settings.resume_words, settings.stop_payloads, settings.resume_payloads
     )
 
 
@@ -231,6 +227,7 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
         management_client = await opened.enter_async_context(
             httpx.AsyncClient(timeout=20, follow_redirects=False, trust_env=False)
         )
+        gateway_client = await opened.enter_async_context(open_gateway_client())
         callbacks = await opened.enter_async_context(open_callbacks(settings))
         if migrate:
             await database.migrate()
@@ -240,7 +237,9 @@ async def open_app(settings: Settings, *, migrate: bool = True) -> AsyncIterator
             CloudChannel(reply_transport, vault.read, **_graph(settings)),
         )
         management = GraphManagement(management_client, vault.read, **_graph(settings))
-        yield await _wire(settings, database, redis, limits_redis, channels, management, callbacks, vault)
+        yield await _wire(
+            settings, database, redis, limits_redis, channels, management, gateway_client, callbacks, vault
+        )
 
 
 def _graph(settings: Settings) -> dict[str, str]:
@@ -266,6 +265,7 @@ async def _wire(
     limits_redis: Redis,
     channels: tuple[CloudChannel, CloudChannel],
     management: GraphManagement,
+    gateway_client: httpx.AsyncClient,
     callbacks: HttpCallbacks,
     vault: Vault,
 ) -> App:
@@ -331,7 +331,7 @@ async def _wire(
             clock,
             events,
             policy,
-            People(opt_words_of(settings), limits),
+            People(settings.opt_words, limits),
             suppressions,
         ),
         conversations=LedgerConversations(database),
@@ -370,6 +370,7 @@ async def _wire(
         subscriptions=subscriptions_of(database, callbacks, vault, instance),
         deliveries=deliveries_of(settings, database, callbacks, vault, lane_tools, events),
         listings=LedgerListings(database),
+        gateway=gateway_of(settings, database, jobs, clock, policy, gateway_client, vault.read),
         access=Access(
             LedgerKeys(database),
             RedisKeyRates(limits_redis, namespace=instance, timeout=timeout),

@@ -1,4 +1,4 @@
-"""The one ASGI application: webhooks, the API, and whether the process is well.
+"""The one ASGI application: webhooks, the API, the gateway, and whether the process is well.
 
 `make_app` puts it together over an open house; `serve.py` runs it. Webhooks take a short way of their own, everything else
 goes through Starlette's router.
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dispatcher.api import webhooks
+from dispatcher.api.gateway import door
 from dispatcher.api.guard import PREFIX as API_PREFIX
 from dispatcher.api.health import Health
 from dispatcher.api.v1.api import make_api
@@ -35,7 +36,7 @@ def make_app(app: App) -> ASGIApp:
         secret(verify_token) if verify_token is not None else None,
         memory_bytes=settings.webhook_memory_mb * 2**20,
     )
-    api = make_api(app)
+    api, gateway = make_api(app), door.make_gateway(app)
     pages = Starlette(routes=Health(app, inbox).routes)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +44,8 @@ def make_app(app: App) -> ASGIApp:
             await endpoint(scope, receive, send)
         elif scope["type"] == "http" and (scope["path"] + "/").startswith(API_PREFIX + "/"):
             await api(scope, receive, send)
+        elif scope["type"] == "http" and door.ADDRESS.fullmatch(scope["path"]):
+            await gateway(scope, receive, send)
         else:
             await pages(scope, receive, send)
 

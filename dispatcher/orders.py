@@ -20,12 +20,15 @@ from dispatcher.domain.template import Category
 from dispatcher.domain.turn import DueLane
 from dispatcher.engine.campaigns import Campaigns, Plan
 from dispatcher.engine.replies import Replies
+from dispatcher.engine.standing import Standing
 from dispatcher.ledger.answers import LedgerAnswers
 from dispatcher.ledger.audience import ImportReport, fill
 from dispatcher.ledger.campaigns import LedgerCampaigns
 from dispatcher.ledger.database import Database, Transaction
+from dispatcher.ledger.gateway import LedgerGateway
 from dispatcher.ledger.replies import LedgerReplies
 from dispatcher.ledger.senders import LedgerSenders
+from dispatcher.ledger.standing import LedgerStanding
 from dispatcher.ledger.subscriptions import LedgerSubscriptions
 from dispatcher.ports import Clock, Jobs
 
@@ -40,6 +43,8 @@ class Orders:
     replies: Replies
     senders: LedgerSenders
     """Their limits are told afterwards, by `Senders.announce`."""
+    standing: Standing
+    gateway: LedgerGateway
     subscriptions: LedgerSubscriptions
     """What is stored was prepared by `Subscriptions.prepare`."""
 
@@ -112,10 +117,12 @@ class _OnePerson:
 
 
 @asynccontextmanager
-async def altogether(database: Database, jobs: Jobs, clock: Clock, replies: Replies) -> AsyncIterator[Orders]:
+async def altogether(
+    database: Database, jobs: Jobs, clock: Clock, replies: Replies, standing: Standing
+) -> AsyncIterator[Orders]:
     """What is ordered in the block happens at its end, or, where an error leaves it, not at all.
 
-    replies: the door whose orders are carried out in here.
+    replies, standing: the doors whose orders are carried out in here.
     """
     later, replies_later = _Later(), _RepliesLater()
     async with database.transaction() as connection:
@@ -127,6 +134,8 @@ async def altogether(database: Database, jobs: Jobs, clock: Clock, replies: Repl
             campaigns=Campaigns(LedgerCampaigns(session), senders, later, clock),
             replies=replace(replies, book=LedgerReplies(session), senders=senders, jobs=replies_later),
             senders=senders,
+            standing=replace(standing, book=LedgerStanding(session), jobs=later),
+            gateway=LedgerGateway(session),
             subscriptions=LedgerSubscriptions(session),
         )
     for lane, at in later.wakes:

@@ -16,6 +16,7 @@ from dispatcher.engine.tools import LaneTools
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.dead_events import LedgerDeadEvents
 from dispatcher.ledger.outbox import LedgerOutbox
+from dispatcher.ledger.relays import LedgerRelays
 from dispatcher.ledger.subscriptions import LedgerSubscriptions
 from dispatcher.settings import Settings
 from dispatcher.telemetry import Events
@@ -65,6 +66,7 @@ def deliveries_of(
         LedgerOutbox(database),
         callbacks,
         EventEnvelopes(),
+        LedgerRelays(database),
         vault.read,
         tools.clock,
         telemetry,

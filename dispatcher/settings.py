@@ -25,6 +25,7 @@ from dispatcher.domain.archive import KEEP_AT_LEAST, Keeping
 from dispatcher.domain.callback import parse_networks
 from dispatcher.domain.campaign import UnsurePolicy
 from dispatcher.domain.errors import BadValue
+from dispatcher.domain.opting import OptWords
 from dispatcher.domain.sender import BLOCKED_STATUSES, SenderStatus
 
 CONFIG_VARIABLE = "DISPATCHER_CONFIG"
@@ -157,6 +158,10 @@ class Settings(BaseSettings):
     """Rows that one request of the API may bring."""
     upload_dir: Path | None = None
     """Where uploads wait until they are whole. Without it the place the operating system keeps for temporary files."""
+    gateway_url: str | None = Field(None, pattern=r"^https?://[^\s?#]+$")
+    """Where clients reach the gateway, such as "https://wa.shop.example", for the links in its answers. Without it they are made of each request's own address."""
+    gateway_waiting_most: int = Field(10_000, ge=1, le=10_000_000)
+    """Messages that may wait for one sender before the gateway refuses more of them with 130429 and a time to wait."""
     events_networks: frozenset[str] = frozenset()
     """Networks, such as "10.0.0.0/8", into which events may go besides the public internet; also without encryption."""
     events_timeout_s: float = Field(10.0, gt=0, le=120)
@@ -224,6 +229,11 @@ class Settings(BaseSettings):
     def post_timeout(self) -> timedelta:
         """`post_timeout_s` as a time."""
         return timedelta(seconds=self.post_timeout_s)
+
+    @property
+    def opt_words(self) -> OptWords:
+        """What opts people out and in."""
+        return OptWords.of(self.stop_words, self.resume_words, self.stop_payloads, self.resume_payloads)
 
     @property
     def keeping(self) -> Keeping:

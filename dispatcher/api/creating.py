@@ -39,13 +39,28 @@ async def create_once(
         body_digest = hashlib.sha256(await request.body()).digest()
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode() + body_digest
     call = Call(caller.id, idempotency_key, hashlib.sha256(asked).digest())
+
+    async def made(orders: Orders) -> KeptAnswer:
+        return KeptAnswer(201, (await work(orders)).model_dump_json().encode())
+
+    return await answered_once(house, call, made)
+
+
+async def answered_once(
+    house: App, call: Call | None, work: Callable[[Orders], Awaitable[KeptAnswer]]
+) -> Response:
+    """The same of a call that is known already, and of one without a name (None), which is carried out each time."""
     async with house.altogether() as orders:
-        answer = await orders.answers.begin(call)
+        answer = None
+        if call is None:
+            await orders.answers.be_patient()
+        else:
+            answer = await orders.answers.begin(call)
         is_repeated = answer is not None
         if answer is None:
-            made = await work(orders)
-            answer = KeptAnswer(201, made.model_dump_json().encode())
-            await orders.answers.finish(call, answer)
+            answer = await work(orders)
+            if call is not None:
+                await orders.answers.finish(call, answer)
     return Response(
         answer.body,
         answer.status,

@@ -79,7 +79,7 @@ class Guarded(APIRoute):
 
         async def guarded(request: Request) -> Response:
             house: App = request.app.state.house
-            key = await house.access.admit(_presented(request), scope, call)
+            key = await house.access.admit(presented(request), scope, call)
             if isinstance(key, Denied):
                 raise denied(key)
             request.state.key = key
@@ -91,7 +91,8 @@ class Guarded(APIRoute):
         return guarded
 
 
-def _presented(request: Request) -> str | None:
+def presented(request: Request) -> str | None:
+    """The key that comes with a call; None without one."""
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None
 

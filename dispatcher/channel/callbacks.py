@@ -7,6 +7,7 @@ a secret, so neither is ever part of one.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -61,6 +62,33 @@ class HttpCallbacks:
             if why is not None:
                 raise BadValue(f"{why}; nothing was done", hint=_HINT)
 
+    async def shake_hands(self, url: str, verify_token: str) -> None:
+        """The handshake that Meta makes with a callback. Raises BadValue where it is not answered as Meta wants it.
+
+        Source: Meta, "Create a webhook endpoint" (verification requests), read 2026-09.
+        """
+        challenge = str(secrets.randbelow(10**10))
+        asked = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": verify_token}
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._client.stream("GET", httpx.URL(url).copy_merge_params(asked)) as answer,
+            ):
+                said = await _read_some(answer)
+        except (
+            Forbidden, Unknown, TimeoutError, httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError,
+            httpx.HTTPError,
+        ):  # fmt: skip
+            raise BadValue(
+                "the callback did not answer the handshake; nothing was done", hint=_HINT
+            ) from None
+        if answer.status_code != 200 or said.strip() != challenge.encode():
+            raise BadValue(
+                f"the callback answered the handshake with {answer.status_code}, and not with its challenge; "
+                "nothing was done",
+                hint="does it know this verify_token, and answer GET with hub.challenge alone?",
+            )
+
     async def post(self, url: str, delivery: Delivery) -> CallbackAnswer:
         """Deliver once, within the time limit; never raises for anything the receiver or the network does."""
         try:
@@ -101,10 +129,11 @@ class HttpCallbacks:
             return None
 
 
-async def _read_some(answer: httpx.Response) -> None:
+async def _read_some(answer: httpx.Response) -> bytes:
     """Read a short answer to its end, so that the connection can be used again; a long one is left."""
-    read_bytes = 0
+    read = b""
     async for piece in answer.aiter_raw():
-        read_bytes += len(piece)
-        if read_bytes > READ_MOST_BYTES:
-            return
+        read += piece
+        if len(read) > READ_MOST_BYTES:
+            break
+    return read

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import orjson
 
+from dispatcher.channel.meta_envelopes import write_meta
 from dispatcher.domain.delivery import Delivery, DeliveryTurn, event_name
 from dispatcher.domain.event import Event, EventFormat
 
@@ -91,5 +92,5 @@ def _request_id(names: Sequence[str]) -> str:
     return "req_" + hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
-FORMATS: Mapping[EventFormat, Write] = {EventFormat.EVENTS: write_events}
+FORMATS: Mapping[EventFormat, Write] = {EventFormat.EVENTS: write_events, EventFormat.META: write_meta}
 """What subscriptions can choose among."""

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from dispatcher.domain.content import (
+    ANSWERED,
     Column,
     Literal,
     Problem,
@@ -101,7 +102,7 @@ def compile_template(template: Template, mapping: SlotMapping) -> CompiledTempla
     whole: dict[str, Any] = {"name": template.name, "language": {"code": template.language}}
     if components:
         whole["components"] = components
-    first, *rest = _MARK.split(orjson.dumps(whole))
+    first, *rest = _MARK.split(orjson.dumps(whole) + builder.answered())
     marked = [builder.marked[int(number)] for number in rest[::2]]
     holes = tuple(
         _Hole(columns.index(column), slot, _encoder_of(slot.kind), then)
@@ -137,6 +138,12 @@ class _Builder:
         self.template = template
         self.sources = dict(mapping.assignments)
         self.marked: list[tuple[Slot, str]] = []
+
+    def answered(self) -> bytes:
+        """The member that follows the template where the message answers another one."""
+        if ANSWERED.path not in self.sources:
+            return b""
+        return b',"context":%b' % orjson.dumps({"message_id": self._value(ANSWERED)})
 
     def components(self) -> list[dict[str, Any]]:
         """Only the parts that have something to fill: constant parts are Meta's own."""

@@ -16,7 +16,7 @@ from dispatcher.domain.contact import Contact, Contacts
 from dispatcher.domain.content import is_link
 from dispatcher.domain.interactive import Buttons, Choices, HeaderMedia, Link, Section
 from dispatcher.domain.queued_reply import ClaimedReply
-from dispatcher.domain.reply import FreeForm, Location, Media, Reaction, Text
+from dispatcher.domain.reply import AsWritten, FreeForm, Location, Media, Reaction, Text
 
 
 class FreeFormPayloads:
@@ -52,7 +52,8 @@ def content_of(content: FreeForm) -> Mapping[str, Any]:
         case Text(body=body, preview_url=preview_url):
             return _typed("text", {"preview_url": preview_url, "body": body})
         case Media(kind=kind, source=source, caption=caption, filename=filename):
-            return _typed(str(kind), {**_media(source), **_said(caption=caption, filename=filename)})
+            voice = {"voice": True} if content.is_voice else {}
+            return _typed(str(kind), {**_media(source), **_said(caption=caption, filename=filename), **voice})
         case Location(latitude=latitude, longitude=longitude, name=name, address=address):
             place = {"latitude": latitude, "longitude": longitude}
             return _typed("location", {**place, **_said(name=name, address=address)})
@@ -66,9 +67,11 @@ def content_of(content: FreeForm) -> Mapping[str, Any]:
         case Choices(body=body, label=label, sections=sections, header=header, footer=footer):
             action = {"button": label, "sections": [_section(section) for section in sections]}
             return _interactive("list", body, action, header, footer)
-        case Link(body=body, label=label, url=url):
+        case Link(body=body, label=label, url=url, header=header, footer=footer):
             opens = {"name": "cta_url", "parameters": {"display_text": label, "url": url}}
-            return _interactive("cta_url", body, opens, None, None)
+            return _interactive("cta_url", body, opens, header, footer)
+        case AsWritten(type=kind, content=written):
+            return _typed(kind, written)
         case _:
             assert_never(content)
 
@@ -91,7 +94,8 @@ def _interactive(
 ) -> Mapping[str, Any]:
     above: dict[str, Any] = {}
     if isinstance(header, HeaderMedia):
-        above = {"header": {"type": header.kind, header.kind: _media(header.source)}}
+        shown = {**_media(header.source), **_said(filename=header.filename)}
+        above = {"header": {"type": header.kind, header.kind: shown}}
     elif header is not None:
         above = {"header": {"type": "text", "text": header}}
     below = {} if footer is None else {"footer": {"text": footer}}

@@ -20,6 +20,8 @@ from dispatcher.domain.event import (
     Subscription,
     SubscriptionId,
 )
+from dispatcher.domain.relay import RelayTo
+from dispatcher.settings import secret as read_secret
 
 family = group("subscriptions", "Who is told of events, by callbacks.")
 
@@ -54,6 +56,38 @@ async def add(
     out.note(f"subscription {subscription.id} was made; this is the only time that its secret is shown:")
     _, state = await app.subscriptions.find(subscription.id)
     out.answer({**_shape(subscription, state), "secret": secret}, secret)
+
+
+@command(family, "relay")
+async def relay(
+    app: App,
+    out: Output,
+    url: UrlArgument,
+    app_secret_env: Annotated[
+        str,
+        typer.Option(
+            "--app-secret-env",
+            metavar="VARIABLE",
+            help="The environment variable with the secret that signs.",
+        ),
+    ],
+    verify_token_env: Annotated[
+        str,
+        typer.Option(
+            "--verify-token-env",
+            metavar="VARIABLE",
+            help="The same with the callback's own word for the handshake.",
+        ),
+    ],
+    senders: SendersOption = None,
+) -> None:
+    """Tell the callback of a client of the gateway, in Meta's form, what Meta would tell it. It must answer at once."""
+    to = RelayTo(read_secret(f"env:{app_secret_env}"), read_secret(f"env:{verify_token_env}"))
+    subscription, _ = await app.subscriptions.create(url, (), senders or None, EventFormat.META, relay=to)
+    _, state = await app.subscriptions.find(subscription.id)
+    out.answer(
+        _shape(subscription, state), f"subscription {subscription.id} was made: the callback has answered"
+    )
 
 
 @command(family, "list")

@@ -24,6 +24,20 @@ def subscribe(
     return create("/subscriptions", body, once)
 
 
+def relay(
+    url: str,
+    *,
+    app_secret: str,
+    verify_token: str,
+    senders: Sequence[str] | None = None,
+    once: str | None = None,
+) -> Call[Subscription]:
+    """Have the callback of a client of the gateway told in Meta's form; it must answer Meta's handshake at once."""
+    told = list(senders) if senders is not None else None
+    body = given(url=url, app_secret=app_secret, verify_token=verify_token, senders=told)
+    return create("/relays", body, once)
+
+
 def every() -> Paged[Subscription]:
     """All subscriptions, and how delivery to each stands."""
     return Paged(get("/subscriptions", limit=1_000))

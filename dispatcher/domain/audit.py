@@ -54,6 +54,8 @@ class Order(StrEnum):
     """People were taken off the suppression list."""
     REPLY_QUEUED = "reply_queued"
     """A reply was ordered. What it says is not in the log."""
+    MESSAGE_QUEUED = "message_queued"
+    """A template was ordered through the gateway. Its parameters are not in the log."""
     REPLY_CANCELLED = "reply_cancelled"
     """A reply that still waited was given up."""
     UNSURE_SETTLED = "unsure_settled"

@@ -36,6 +36,8 @@ class CampaignKind(StrEnum):
     """Many people, gathered in uploads."""
     SINGLE = "single"
     """One message that was ordered by itself; lists of campaigns leave it out."""
+    STANDING = "standing"
+    """Messages of one form that are ordered one by one; each makes it run again. Lists of campaigns leave it out."""
 
 
 _S = CampaignState

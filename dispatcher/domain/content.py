@@ -16,6 +16,9 @@ from typing import TypeAlias
 
 from dispatcher.domain.template import Slot, SlotKind, Template
 
+ANSWERED = Slot("context", SlotKind.TEXT, required=False, max_chars=512)
+"""Beside a template's own slots: Meta's id of the message that is answered. No template has a part of this name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -136,7 +139,7 @@ def check_mapping(template: Template, mapping: SlotMapping, columns: Collection[
             problems.append(Problem(path, "is filled twice; keep one of them"))
             continue
         seen.add(path)
-        slot = slots.get(path)
+        slot = ANSWERED if path == ANSWERED.path else slots.get(path)
         if slot is None:
             problems.append(Problem(path, f"the template has no such slot{_instead(path, slots)}"))
         elif isinstance(source, Literal):

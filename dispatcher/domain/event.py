@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, NewType
 
 from dispatcher.domain.errors import BadValue
+from dispatcher.domain.gateway import RelayFacts
 
 SubscriptionId = NewType("SubscriptionId", int)
 EventId = NewType("EventId", int)
@@ -90,6 +91,8 @@ class EventKind(StrEnum):
     """Somebody, or a failure, has put a person on the suppression list."""
     SUPPRESSION_REMOVED = "suppression.removed"
     """Somebody has taken a person off the suppression list."""
+    ACCOUNT_NEWS = "account.news"
+    """Meta tells something of an account that concerns neither a message nor what a person wrote."""
     SUBSCRIPTION_PING = "subscription.ping"
     """Somebody wants to see whether events arrive; whatever a subscription chooses, it gets this one."""
 
@@ -108,7 +111,12 @@ class EventFormat(StrEnum):
     EVENTS = "events"
     """Many in one body, as docs/events.md describes it, signed after Standard Webhooks."""
     META = "meta"
-    """As Meta's own webhooks."""
+    """One by one, as Meta's own webhooks tell them; docs/gateway.md says which."""
+
+    @property
+    def one_by_one(self) -> bool:
+        """Whether each event is a request of its own."""
+        return self is EventFormat.META
 
 
 class Stopped(StrEnum):
@@ -132,6 +140,8 @@ class Event:
     """When it became true, by the ledger's clock."""
     body: Mapping[str, Any]
     """What became true; its fields depend on the kind's family."""
+    relay: RelayFacts | None = None
+    """What Meta's form of it needs besides, found when it is delivered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class HeaderMedia:
     """image, video or document."""
     source: str
     """The id of an upload, or an http(s) link."""
+    filename: str | None = None
+    """Of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class Link:
     body: str
     label: str
     url: str
+    header: str | HeaderMedia | None = None
+    footer: str | None = None
 
 
 Interactive: TypeAlias = Buttons | Choices | Link
@@ -106,9 +110,13 @@ def problem_with_interactive(content: Interactive) -> Problem | None:
         case Link(body=body, label=label, url=url):
             if not is_link(url):
                 return Problem("url", "is not an http(s) link")
-            return problem_with_text("body", body, BODY_CHARS_MAX) or problem_with_text(
-                "label", label, LABEL_CHARS_MAX
-            )
+            checks = [
+                problem_with_text("body", body, BODY_CHARS_MAX),
+                problem_with_text("label", label, LABEL_CHARS_MAX),
+                _problem_with_header(content.header),
+                problem_with_text("footer", content.footer, FOOTER_CHARS_MAX),
+            ]
+            return _first(checks)
 
 
 def _problem_with_buttons(content: Buttons) -> Problem | None:
@@ -158,6 +166,8 @@ def _problem_with_header(header: str | HeaderMedia | None) -> Problem | None:
         return problem_with_text("header", header, HEADER_CHARS_MAX)
     if header.kind not in _HEADER_MEDIA:
         return Problem("header", f"{header.kind} cannot stand above a text; use {', '.join(_HEADER_MEDIA)}")
+    if header.filename is not None and header.kind != "document":
+        return Problem("header", f"{header.kind} has no file name")
     problem = problem_with_media(header.source)
     return Problem("header", problem) if problem else None
 

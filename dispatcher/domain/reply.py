@@ -6,9 +6,10 @@ ledger's affair, the wire format ``channel/``'s.
 Source: Meta, pages of the message types, read 2026-09.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dispatcher.domain.contact import Contacts, problem_with_contacts
 from dispatcher.domain.content import Problem, problem_with_media, problem_with_text
@@ -71,6 +72,8 @@ class Media:
     """The id of an upload, or an http(s) link."""
     caption: str | None = None
     filename: str | None = None
+    is_voice: bool = False
+    """Whether a sound is shown as a voice message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,16 @@ class Reaction:
     """Empty: take the reaction away."""
 
 
-FreeForm: TypeAlias = Text | Media | Location | Reaction | Contacts | Interactive
+@dataclass(frozen=True, slots=True)
+class AsWritten:
+    """Content that the house has no words of its own for, as whoever knows Meta's has written it: Meta judges its form."""
+
+    type: str
+    """Meta's: interactive or contacts."""
+    content: Mapping[str, Any] | Sequence[Any]
+
+
+FreeForm: TypeAlias = Text | Media | Location | Reaction | Contacts | Interactive | AsWritten
 
 
 def problem_with_reply(content: FreeForm, *, context_wamid: str | None = None) -> Problem | None:
@@ -123,6 +135,8 @@ def _problem_with_content(content: FreeForm) -> Problem | None:
                 return Problem("caption", f"{kind} messages have no caption")
             if filename is not None and kind is not MediaKind.DOCUMENT:
                 return Problem("filename", f"{kind} messages have no file name")
+            if content.is_voice and kind is not MediaKind.AUDIO:
+                return Problem("voice", f"{kind} messages are no voice messages")
             return problem_with_text("caption", caption, CAPTION_CHARS_MAX)
         case Location(latitude=latitude, longitude=longitude):
             if not -90 <= latitude <= 90:
@@ -138,5 +152,7 @@ def _problem_with_content(content: FreeForm) -> Problem | None:
             )
         case Contacts():
             return problem_with_contacts(content)
+        case AsWritten():
+            return None
         case _:
             return problem_with_interactive(content)

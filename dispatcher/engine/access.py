@@ -40,18 +40,28 @@ class Access:
         self._clock = clock
         self._refusals = _Refusals(audit)
 
-    async def admit(self, presented: str | None, scope: Scope, call: str) -> ApiKey | Denied:
+    async def admit(
+        self, presented: str | None, scope: Scope | frozenset[Scope], call: str
+    ) -> ApiKey | Denied:
         """The key that was presented, if it opens this; `call` names it in the audit log: "POST /v1/campaigns".
 
+        scope: of several, one is enough; where the body tells which, `opens` looks again.
         Raises LedgerUnavailable. While Redis is away the rate of keys is not looked at: nothing of Meta's depends on it.
         """
-        decision = await self._decide(presented, scope)
+        decision = await self._decide(presented, {scope} if isinstance(scope, Scope) else scope)
         if isinstance(decision, Denied):
             actor = NOBODY if decision.key is None else actor_of(decision.key)
             await self._refusals.write((actor, call, decision.why))
         return decision
 
-    async def _decide(self, presented: str | None, scope: Scope) -> ApiKey | Denied:
+    async def opens(self, key: ApiKey, scope: Scope, call: str) -> Denied | None:
+        """Whether a key that was let in opens this, too. A refusal is in the audit log. Raises LedgerUnavailable."""
+        if scope in key.scopes:
+            return None
+        await self._refusals.write((actor_of(key), call, Denial.MISSING_SCOPE))
+        return Denied(Denial.MISSING_SCOPE, key)
+
+    async def _decide(self, presented: str | None, scopes: Collection[Scope]) -> ApiKey | Denied:
         parts = access.read(presented) if presented is not None else None
         if parts is None:
             return Denied(Denial.NO_KEY, None)
@@ -65,7 +75,7 @@ class Access:
             return Denied(why, key)
         if (wait := await self._wait(key)) is not None:
             return Denied(Denial.TOO_MANY_CALLS, key, wait)
-        if scope not in key.scopes:
+        if key.scopes.isdisjoint(scopes):
             return Denied(Denial.MISSING_SCOPE, key)
         if key.last_used_at is None or now - key.last_used_at >= USED_EVERY:
             await self._book.used(key)

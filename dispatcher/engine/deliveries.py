@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from tenacity import (
@@ -26,7 +26,8 @@ from dispatcher.domain.callback import CallbackAnswer, CallbackKind, batch_size,
 from dispatcher.domain.delivery import DeliveryTurn
 from dispatcher.domain.errors import BadValue
 from dispatcher.domain.event import Event, Stopped
-from dispatcher.ports import Callbacks, Clock, Envelopes, EventTelemetry, Outbox
+from dispatcher.domain.relay import is_told
+from dispatcher.ports import Callbacks, Clock, Envelopes, EventTelemetry, Outbox, RelayBook
 
 SLICE = timedelta(seconds=10)
 """How long a turn lasts at most, after which others get their chance."""
@@ -37,6 +38,8 @@ AGAIN_WITHIN_S = 3.0
 AGAIN_MOST = 3
 MARGIN = timedelta(seconds=5)
 """How much longer a lease is than what a turn does between two signs of life."""
+ONE_BY_ONE_FOR = timedelta(seconds=2)
+"""How long a batch goes out one by one before what was taken is written down; well within what a lease allows."""
 BURIED_AT_ONCE = 10_000
 """Events of one subscription that one look of upkeep makes dead letters."""
 
@@ -69,6 +72,7 @@ class Deliveries:
     outbox: Outbox
     callbacks: Callbacks
     envelopes: Envelopes
+    relays: RelayBook
     read_secret: Callable[[str], str]
     clock: Clock
     telemetry: EventTelemetry
@@ -92,16 +96,36 @@ class Deliveries:
                 return
             if not events:
                 break
-            answer = await self._deliver(turn, events)
+            done, answer = await self._hand_over(turn, events)
+            if done:
+                if not await self.outbox.delivered(turn, done):
+                    self.telemetry.delivery_lost(turn)
+                    return
+                self.telemetry.events_delivered(len(done))
+                failures = 0
             if answer.kind is not CallbackKind.DELIVERED:
                 await self._fail(turn, answer, failures + 1)
                 return
-            if not await self.outbox.delivered(turn, events):
-                self.telemetry.delivery_lost(turn)
-                return
-            self.telemetry.events_delivered(len(events))
-            failures = 0
         await self.outbox.close(turn)
+
+    async def _hand_over(
+        self, turn: DeliveryTurn, events: Sequence[Event]
+    ) -> tuple[Sequence[Event], CallbackAnswer]:
+        """In as many requests as the format wants. Returns the events that are over with, and the last answer."""
+        if not turn.format.one_by_one:
+            answer = await self._deliver(turn, events)
+            return (events if answer.kind is CallbackKind.DELIVERED else ()), answer
+        ends = self.clock.now() + ONE_BY_ONE_FOR
+        done: list[Event] = []
+        for event, facts in zip(events, await self.relays.facts(events), strict=True):
+            if is_told(event, facts):
+                answer = await self._deliver(turn, [replace(event, relay=facts)])
+                if answer.kind is not CallbackKind.DELIVERED:
+                    return done, answer
+            done.append(event)
+            if self.clock.now() >= ends or self.stopping.is_set():
+                break
+        return done, CallbackAnswer(CallbackKind.DELIVERED)
 
     async def _deliver(self, turn: DeliveryTurn, events: Sequence[Event]) -> CallbackAnswer:
         """Once, and again where that may help within seconds."""
@@ -142,6 +166,7 @@ class Deliveries:
             if await self.outbox.stop(subscription_id, Stopped.TOO_MANY):
                 self.telemetry.subscription_stopped(subscription_id, Stopped.TOO_MANY)
         await self.outbox.tidy(self.settings.dead_kept)
+        await self.relays.tidy(BURIED_AT_ONCE)
         pending, oldest_at = await self.outbox.backlog()
         age_s = (self.clock.now() - oldest_at).total_seconds() if oldest_at is not None else 0.0
         self.telemetry.events_waiting(pending, max(0.0, age_s))

@@ -171,11 +171,15 @@ class Replies:
         addressee = await self.book.addressee(known, *_person(person))
         if addressee is None or addressee.last_inbound_wamid is None:
             raise Conflict(f"{person} has not written to {sender}: there is nothing to mark")
-        body = self.payloads.mark_read(addressee.last_inbound_wamid, is_typing=is_typing)
-        posted = await self.channel.mark(known, body)
+        await self.mark(known, addressee.last_inbound_wamid, is_typing=is_typing)
+        return addressee.last_inbound_wamid
+
+    async def mark(self, sender: Sender, wamid: str, *, is_typing: bool = False) -> None:
+        """The same of the message that has this id. Raises ChannelRefused, ChannelUnavailable."""
+        posted = await self.channel.mark(sender, self.payloads.mark_read(wamid, is_typing=is_typing))
         match posted.kind:
             case PostedKind.ACCEPTED:
-                return addressee.last_inbound_wamid
+                return
             case PostedKind.REFUSED:
                 code = posted.verdict.code if posted.verdict else None
                 raise ChannelRefused(f"Meta refused the mark: {posted.detail}", code=code)

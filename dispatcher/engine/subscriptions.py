@@ -21,6 +21,7 @@ from dispatcher.domain.event import (
     SubscriptionId,
     checked_kinds,
 )
+from dispatcher.domain.relay import RelayTo, checked_meta_kinds
 from dispatcher.ports import Callbacks, DeadEvents, Envelopes, SubscriptionBook
 
 OVERLAP = timedelta(days=1)
@@ -46,14 +47,25 @@ class Subscriptions:
         kinds: Sequence[str],
         senders: Sequence[str] | None = None,
         format_: EventFormat = EventFormat.EVENTS,
+        *,
+        relay: RelayTo | None = None,
     ) -> tuple[NewSubscription, str]:
-        """A checked subscription, and the one time that its secret is written out; the book stores it. Raises BadValue."""
+        """A checked subscription, and the one time that its secret is written out; the book stores it. Raises BadValue.
+
+        relay: of a subscription in Meta's form, and of no other.
+        """
         if not self.envelopes.knows(format_):
             raise BadValue(f"events are not written in the format {format_!r}; nothing was created")
-        chosen = checked_kinds(kinds)
-        secret = self.new_secret()
+        if (relay is not None) is not (format_ is EventFormat.META):
+            raise BadValue(
+                "the format `meta`, and no other, needs an app_secret and a verify_token; nothing was created"
+            )
+        chosen = checked_kinds(kinds) if relay is None else checked_meta_kinds(kinds)
+        secret = self.new_secret() if relay is None else relay.app_secret
         sealed = self.seal(secret)
         await self.callbacks.check(url)
+        if relay is not None:
+            await self.callbacks.shake_hands(url, relay.verify_token)
         return NewSubscription(url, chosen, _distinct(senders), format_, sealed), secret
 
     async def create(
@@ -62,9 +74,11 @@ class Subscriptions:
         kinds: Sequence[str],
         senders: Sequence[str] | None = None,
         format_: EventFormat = EventFormat.EVENTS,
+        *,
+        relay: RelayTo | None = None,
     ) -> tuple[Subscription, str]:
         """The same, stored. Raises BadValue, NotFound, Busy."""
-        new, secret = await self.prepare(url, kinds, senders, format_)
+        new, secret = await self.prepare(url, kinds, senders, format_, relay=relay)
         return await self.book.add(new), secret
 
     async def all(self, after: SubscriptionId, limit: int) -> Sequence[tuple[Subscription, DeliveryState]]:

@@ -26,14 +26,17 @@ class LedgerAnswers:
     def __init__(self, session: Session) -> None:
         self._db = session
 
+    async def be_patient(self) -> None:
+        """For the whole transaction: whatever it waits for, the caller will not wait for ever."""
+        await self._db.execute(SQL["wait_at_most"], str(int(PATIENCE.total_seconds() * 1000)))
+
     async def begin(self, call: Call) -> KeptAnswer | None:
         """None: nobody has asked this before, and nobody else carries it out now. Otherwise what it was answered.
 
         Raises Busy where it is still being carried out, BadValue where something else was asked under this name.
         """
+        await self.be_patient()
         try:
-            # why for the whole transaction: whatever else it waits for, the caller will not wait for ever.
-            await self._db.execute(SQL["wait_at_most"], str(int(PATIENCE.total_seconds() * 1000)))
             is_new = await self._db.fetchval(
                 SQL["begin"], call.key_id, call.idempotency_key, call.fingerprint
             )

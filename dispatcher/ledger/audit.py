@@ -36,6 +36,11 @@ def acting_as(actor: Actor) -> Iterator[None]:
         _acting.reset(token)
 
 
+def acting() -> Actor | None:
+    """Who acts; for statements that write the entry themselves. None: nobody was named, and nothing is noted."""
+    return _acting.get()
+
+
 async def note(
     connection: Connection,
     order: Order,

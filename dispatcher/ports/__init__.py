@@ -15,6 +15,7 @@ from dispatcher.ports.events import (
     Outbox,
     SubscriptionBook,
 )
+from dispatcher.ports.gateway import GatewayBook, RelayBook, StandingBook, TemplateReader
 from dispatcher.ports.intake import Inbox, IntakeBatch, ReceiptBook
 from dispatcher.ports.lane import (
     Channel,
@@ -51,6 +52,7 @@ __all__ = [
     "Envelopes",
     "EventTelemetry",
     "FenceBook",
+    "GatewayBook",
     "Inbox",
     "IntakeBatch",
     "Jobs",
@@ -65,15 +67,18 @@ __all__ = [
     "Payloads",
     "PeopleBook",
     "ReceiptBook",
+    "RelayBook",
     "ReplyBook",
     "ReplyChannel",
     "ReplyJobs",
     "ReplyPayloads",
     "ReplyTurns",
     "SenderBook",
+    "StandingBook",
     "SubscriptionBook",
     "SuppressionBook",
     "Telemetry",
+    "TemplateReader",
     "Turns",
     "UnsureBook",
     "UnsureReplyBook",

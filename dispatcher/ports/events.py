@@ -155,6 +155,10 @@ class Callbacks(Protocol):
         """Whether events may go there at present. Raises BadValue that says why not."""
         ...
 
+    async def shake_hands(self, url: str, verify_token: str) -> None:
+        """The handshake that Meta makes with a callback. Raises BadValue where it is not answered as Meta wants it."""
+        ...
+
     async def post(self, url: str, delivery: Delivery) -> CallbackAnswer:
         """Deliver once, within the time limit; never raises for anything the receiver or the network does."""
         ...

@@ -1,4 +1,4 @@
-"""The part of Meta's Graph API a sender uses: posting messages; reading numbers and templates.
+"""The part of Meta's Graph API a sender uses: posting messages; reading numbers and templates; files.
 
 `post_message` is the hot path and therefore plain ASGI; reads are Starlette endpoints. Verdicts come from
 `judge`; this file turns them into Meta's bytes, and has `connection` spoil what `dice` drew. What Meta reports
@@ -26,6 +26,7 @@ from .behaviour import Fault
 from .connection import ACCEPTING_FAULTS, answer, break_unread, lose, read_body, reset_in_body
 from .dice import Dice
 from .judge import Accepted, Judge, MarkedRead, Verdict
+from .media import PLACE, Files, StoredFile, read_upload
 from .refusals import Refusal, error_body, http_status, not_visible
 from .webhooks.account_events import tier_text
 from .world import Number, NumberStatus, SandboxWorld, Template
@@ -51,10 +52,15 @@ class Graph:
         self._judge = judge
         self._dice = dice
         self._traces = count(1)
+        self.files = Files(world)
         self.routes = [
+            Route(PLACE, self.fetch_file),
+            Route("/{version}/{number_id}/media", self.upload, methods=["POST"]),
+            Route("/{version}/{number_id}/whatsapp_business_profile", self.show_profile),
             Route("/{version}/{waba_id}/message_templates", self.list_templates),
             Route("/{version}/{waba_id}/phone_numbers", self.list_numbers),
-            Route("/{version}/{node_id}", self.show_number),
+            Route("/{version}/{node_id}", self.show_node),
+            Route("/{version}/{media_id}", self.delete_file, methods=["DELETE"]),
         ]
 
     def answer_at_once(self, number_id: str, headers: Headers, body: bytes) -> tuple[int, bytes]:
@@ -113,18 +119,69 @@ class Graph:
         nodes = {n.id: self._number_node(n) for n in self._world.numbers.values() if n.waba_id == waba_id}
         return self._page(request, nodes, _NUMBER_DEFAULT_FIELDS)
 
-    async def show_number(self, request: Request) -> Response:
-        """`GET /{version}/{phone_number_id}?fields=…`."""
+    async def show_node(self, request: Request) -> Response:
+        """`GET /{version}/{phone_number_id}?fields=…`, or a file's id: where it is."""
         node_id = request.path_params["node_id"]
-        token = _bearer(request.scope["headers"])
-        refusal = self._check_token(token)
-        number = self._world.numbers.get(node_id)
-        if refusal is None and (not _is_versioned(request) or number is None or number.token != token):
-            refusal = not_visible(node_id, "get")
-        if refusal is not None or number is None:
-            return self._refused(refusal or not_visible(node_id, "get"))
+        if node_id not in self._world.numbers:
+            found = self._file(request, node_id, "get")
+            return (
+                _json(found.node(_base(request))) if isinstance(found, StoredFile) else self._refused(found)
+            )
+        number = self._number(request, node_id)
+        if isinstance(number, Refusal):
+            return self._refused(number)
         node = _select(self._number_node(number), request.query_params.get("fields", _NUMBER_DEFAULT_FIELDS))
         return self._refused(node) if isinstance(node, Refusal) else _json(node)
+
+    async def show_profile(self, request: Request) -> Response:
+        """`GET /{version}/{phone_number_id}/whatsapp_business_profile`: the little that a sandbox has to say."""
+        number = self._number(request, request.path_params["number_id"])
+        if isinstance(number, Refusal):
+            return self._refused(number)
+        return _json({"data": [{"about": number.verified_name, "messaging_product": "whatsapp"}]})
+
+    async def upload(self, request: Request) -> Response:
+        """`POST /{version}/{phone_number_id}/media`, a form with `file`, `type` and `messaging_product`."""
+        number = self._number(request, request.path_params["number_id"])
+        if isinstance(number, Refusal):
+            return self._refused(number)
+        given = await read_upload(request)
+        if isinstance(given, Refusal):
+            return self._refused(given)
+        return _json({"id": self.files.put(number, *given).id})
+
+    async def fetch_file(self, request: Request) -> Response:
+        """The bytes, at the place that Meta names for five minutes; a token is needed all the same."""
+        found = self.files.find(request.query_params.get("mid", ""), _bearer(request.scope["headers"]))
+        if isinstance(found, Refusal):
+            return Response(status_code=404)
+        return Response(found.content, media_type=found.mime_type)
+
+    async def delete_file(self, request: Request) -> Response:
+        """`DELETE /{version}/{media_id}`."""
+        found = self._file(request, request.path_params["media_id"], "delete")
+        if isinstance(found, Refusal):
+            return self._refused(found)
+        self.files.delete(found)
+        return _json({"success": True})
+
+    def _number(self, request: Request, number_id: str) -> Number | Refusal:
+        """The number that an address names, if the token opens it."""
+        token = _bearer(request.scope["headers"])
+        number = self._world.numbers.get(number_id)
+        if (refusal := self._check_token(token)) is not None:
+            return refusal
+        if not _is_versioned(request) or number is None or number.token != token:
+            return not_visible(number_id, "get")
+        return number
+
+    def _file(self, request: Request, media_id: str, verb: str) -> StoredFile | Refusal:
+        token = _bearer(request.scope["headers"])
+        if (refusal := self._check_token(token)) is not None:
+            return refusal
+        return (
+            self.files.find(media_id, token, verb) if _is_versioned(request) else not_visible(media_id, verb)
+        )
 
     def _answer_of(self, verdict: Verdict) -> tuple[int, bytes]:
         if isinstance(verdict, Accepted):
@@ -172,7 +229,9 @@ class Graph:
             last = _cursor(shown[-1])
             page["paging"] = {"cursors": {"before": _cursor(shown[0]), "after": last}}
             if shown[-1] != ids[-1]:
-                page["paging"]["next"] = str(request.url.include_query_params(after=last))
+                # why with the token: Meta writes it there, too, and whoever passes pages on must see to it.
+                token = _bearer(request.scope["headers"])
+                page["paging"]["next"] = str(request.url.include_query_params(after=last, access_token=token))
         return _json(page)
 
     def _number_node(self, number: Number) -> dict[str, Any]:
@@ -271,6 +330,10 @@ def _read_cursor(cursor: str) -> str | None:
     except (binascii.Error, ValueError):
         return None
     return node_id if mark == "after" else None
+
+
+def _base(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
 
 
 def _json(value: object) -> Response:

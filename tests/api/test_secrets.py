@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,7 @@ from dispatcher.domain.rate import Rate
 from dispatcher.leash import Leash
 from dispatcher.processes import api_command, worker_environment
 
+RELAY_SECRET, RELAY_WORD = "a-secret-of-a-relay", "the-word-of-a-callback"
 NEW_TOKEN = "EAAG-a-token-that-came-over-the-api"
 
 
@@ -68,9 +70,34 @@ async def everything_said(door: FrontDoor, client: httpx.AsyncClient, key: str) 
             )
             await ask(method.upper(), filled, json={} if method != "get" else None)
             await ask(method.upper(), filled, params={"cursor": "x", "limit": "x"}, content=b"{")
+    await everything_said_by_the_gateway(door, ask)
     for path in ("/livez", "/readyz", "/v1/audit?limit=1000", "/webhooks/whatsapp"):
         await ask("GET", path)
     return "\n".join(said)
+
+
+async def everything_said_by_the_gateway(
+    door: FrontDoor, ask: Callable[..., Awaitable[httpx.Response]]
+) -> None:
+    """The same of Meta's doors, with a sender that Meta knows and one that it does not."""
+    relay = {"url": "http://127.0.0.1:1/hook", "app_secret": RELAY_SECRET, "verify_token": RELAY_WORD}
+    assert (await ask("POST", "/v1/relays", json=relay)).status_code == 422
+    await ask("POST", "/v1/relays", json=relay | {"verify_token": f"{RELAY_WORD}\n"})
+    harbour, meta = await door.world.app.senders.named("harbour"), door.world.meta
+    for number_id in (harbour.phone_number_id, "200000000000777"):
+        for said in ({}, {"messaging_product": "whatsapp", "status": "read", "message_id": "x"}):
+            await ask("POST", f"/v25.0/{number_id}/messages", json=said)
+        files = {"file": ("a.png", b"x", "image/png"), "messaging_product": (None, "whatsapp")}
+        uploaded = await ask("POST", f"/v25.0/{number_id}/media", files=files)
+        await ask("GET", f"/v25.0/{uploaded.json().get('id', 1)}")
+        await ask("GET", f"/v25.0/{number_id}?access_token=x")
+    for template in ("spring", "summer"):
+        body = [{"type": "BODY", "text": "Hello."}]
+        await meta.has_template(
+            {"name": template, "language": "en_US", "category": "UTILITY", "components": body}
+        )
+    page = await ask("GET", f"/v25.0/{meta.waba_id}/message_templates?limit=1")
+    assert "next" in page.json()["paging"]
 
 
 @pytest.mark.settings(events_networks=["127.0.0.0/8"])
@@ -101,7 +128,10 @@ async def test_no_secret_is_in_any_answer_or_in_the_log(
         assert told.count(secret) == 1
     assert "in-the-address" not in log.read_text()
     assert "beach" in told
-    for secret in (NEW_TOKEN, TOKEN, APP_SECRET, VERIFY_TOKEN, seal_key, sealed, key, door.key):
+    for secret in (
+        *(NEW_TOKEN, TOKEN, APP_SECRET, VERIFY_TOKEN, seal_key, sealed, key, door.key),
+        *(RELAY_SECRET, RELAY_WORD),
+    ):
         assert secret not in told
     assert f"env:{TOKEN_VARIABLE}" in told  # where it is may be known
     in_clear = re.findall(r"dk_[a-z0-9]{12}_[A-Za-z0-9_-]{43}", told)

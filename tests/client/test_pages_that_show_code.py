@@ -1,4 +1,4 @@
-"""What the README and docs/api.md show is run, as it stands there."""
+"""What the README, docs/api.md and docs/gateway.md show is run, as it stands there."""
 
 from __future__ import annotations
 
@@ -60,6 +60,21 @@ async def test_the_client_of_the_readme_enqueues_a_campaign(
         await asyncio.to_thread(run, [sys.executable, "-c", CUSTOMERS + code], tmp_path, environment)
     [view] = await world.app.campaigns.recent()
     assert (view.counts.audience, view.campaign.state) == (500, "running")
+
+
+async def test_the_gateway_page_shows_a_client_of_meta_that_works(
+    environment: dict[str, str], world: World, tmp_path: Path
+) -> None:
+    [code] = shown("docs/gateway.md", "python")
+    harbour = await world.app.senders.named("harbour")
+    told = {**environment, "PHONE_NUMBER_ID": harbour.phone_number_id}
+    await asyncio.to_thread(run, [sys.executable, "-c", code], tmp_path, told)
+    database = world.app.database
+    assert await database.fetchval("SELECT params FROM messages") == ["Ann", "tomorrow"]
+    assert await database.fetchval("SELECT content FROM replies") == {
+        "type": "text",
+        "text": {"preview_url": False, "body": "Is there anything else?"},
+    }
 
 
 async def test_the_api_page_works_from_top_to_bottom(

@@ -56,6 +56,7 @@ async def test_each_family_has_the_fields_that_its_example_shows(ledger: Ledger,
         sender.id,
     )
     await database.execute("UPDATE replies SET state = 'cancelled'")
+    await database.execute("INSERT INTO account_news VALUES ('x', '1', 'security', '{}', now(), now())")
     await ledger.suppressions.put([(PersonKey(a_phone(1)), a_phone(1))], "asked", "the shop")
     await ledger.senders.change(sender.name, {"enabled": False})
 

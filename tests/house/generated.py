@@ -20,11 +20,13 @@ from typing import TypeVar
 
 from fastapi.routing import APIRoute
 
+from dispatcher.api.gateway.errors import ERRORS
 from dispatcher.api.v1.api import ROUTERS
 from dispatcher.cli.output import ExitCode
 from dispatcher.domain import access, archive, audit, campaign, message
 from dispatcher.domain.audience import RejectReason
 from dispatcher.domain.event import EventKind, Stopped
+from dispatcher.domain.gateway import Objection
 from dispatcher.domain.hold import LIFTED_BY, HoldReason
 from dispatcher.domain.queued_reply import ReplyRefusal
 from dispatcher.domain.sender import (
@@ -237,6 +239,15 @@ def _operations() -> str:
     return table(("operation", "scope", "does"), rows)
 
 
+def _gateway_errors() -> str:
+    told = {**dict(members(access.Denial)), **dict(members(Objection))}
+    rows = sorted((error.code, error.status, reason, told[reason]) for reason, error in ERRORS.items())
+    return table(
+        ("code", "HTTP", "reason", "meaning"),
+        ((_code(code), str(status), _code(reason), text) for code, status, reason, text in rows),
+    )
+
+
 SECTIONS: Mapping[str, Callable[[], str]] = {
     "message-states": lambda: _diagram(message.MessageState.PENDING, message.MOVES),
     "message-state-meanings": _vocabulary(message.MessageState, ("state", "meaning")),
@@ -270,6 +281,7 @@ SECTIONS: Mapping[str, Callable[[], str]] = {
     "settings": _settings,
     "metrics": _metrics,
     "api-operations": _operations,
+    "gateway-errors": _gateway_errors,
     "scopes": _vocabulary(access.Scope, ("scope", "opens")),
     "denials": _vocabulary(access.Denial, ("cause", "meaning")),
     "audit-orders": _vocabulary(audit.Order, ("entry", "meaning")),

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -243,6 +244,15 @@ class Meta:
                     Arrived(f"+{line['to']}", line["phone_number_id"], line["wamid"], token, line["at_ms"])
                 )
         return found
+
+    async def contents(self) -> Counter[str]:
+        """What arrived, by the type of a free-form message or the name of a template."""
+        lines = (await self._client.get("/_sandbox/record", params={"detail": 1})).text.splitlines()
+        return Counter(json.loads(line)["content"] for line in lines)
+
+    async def tells(self, waba_id: str, field: str, value: Mapping[str, Any]) -> None:
+        """Meta tells something of an account."""
+        await self._call("POST", "events", {"waba_id": waba_id, "field": field, "value": value})
 
     async def arrived_ids(self, campaign_id: CampaignId) -> list[MessageId]:
         """The messages of a campaign as they arrived."""

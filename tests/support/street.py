@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from dispatcher.app import App
 from dispatcher.asgi import make_app
@@ -33,8 +34,15 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: App) -> AsyncIterator[str]:
     """The application at an address."""
+    async with serving(make_app(app)) as url:
+        yield url
+
+
+@asynccontextmanager
+async def serving(application: ASGIApp) -> AsyncIterator[str]:
+    """Any application at an address, served as ours is."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(config_of(make_app(app), stop_grace_s=2))
+        server = _Server(config_of(application, stop_grace_s=2))
         running = asyncio.create_task(server.serve(sockets=[listener]))
         await server.is_up.wait()
         try:

@@ -18,6 +18,7 @@ from dispatcher.api.v1 import (
     messages,
     operations,
     people,
+    relays,
     replies,
     senders,
     streams,
@@ -48,6 +49,7 @@ ROUTERS = (
     unsure_replies.router,
     operations.quarantine,
     subscriptions.router,
+    relays.router,
     keys.keys,
     keys.audit,
 )
