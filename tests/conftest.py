@@ -30,7 +30,7 @@ from dispatcher.settings import Settings
 hypothesis.settings.register_profile("nightly", max_examples=2_000)
 
 _TEMPLATE = "ledger_template"
-_IN_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+_IN_MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 * 2**30
 """More than the servers of a run ever hold, logs included."""
 _numbers = itertools.count(1)
