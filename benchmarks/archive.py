@@ -30,9 +30,12 @@ _FILL = (
     FROM (SELECT ledger_now() - interval '500 days' AS at) AS long_ago
     RETURNING id""",
     "INSERT INTO lanes (campaign_id, sender_id, accepted) VALUES ($1, $3, $2)",
-    """INSERT INTO messages (campaign_id, line, person, person_key, params)
-    SELECT $1, n, phone, phone, ARRAY['Name ' || n, '20 %']
-    FROM generate_series(1, $2::int) AS n, LATERAL (SELECT '+4915' || 110000000 + n AS phone) AS p""",
+    """WITH people AS (
+        INSERT INTO messages (campaign_id, line, person, person_key, params)
+        SELECT $1, n, phone, phone, ARRAY['Name ' || n, '20 %']
+        FROM generate_series(1, $2::int) AS n, LATERAL (SELECT '+4915' || 110000000 + n AS phone) AS p
+        RETURNING campaign_id, person_key, id)
+    INSERT INTO members (campaign_id, person_key, message_id) SELECT * FROM people""",
     "UPDATE messages SET state = 'claimed', claim_id = 1, sender_id = $2, attempt = 1 WHERE campaign_id = $1",
     """UPDATE messages SET state = 'accepted', posted_at = ledger_now() - interval '500 days',
         wamid = 'wamid.HBgNNDkxNTEx' || md5(id::text) || 'FQIAERgSAA==' WHERE campaign_id = $1""",
@@ -86,7 +89,7 @@ async def _fill(database: Database, people: int, sender_id: int) -> int:
 
 
 async def _size(database: Database, first: int) -> dict[str, int]:
-    tables = {"messages": f"messages_{first}", "receipts": f"receipts_{first}"}
+    tables = {table: f"{table}_{first}" for table in ("messages", "members", "receipts")}
     return {
         name: await database.fetchval("SELECT pg_total_relation_size($1::text::regclass)", table)
         for name, table in tables.items()
@@ -121,7 +124,8 @@ async def _drop(app: App, first: int) -> dict[str, float]:
 async def _delete(database: Database, campaign: int) -> dict[str, float]:
     meter = _Meter(database)
     await meter.begin()
-    for table, key in ((f"receipts_{campaign}", "message_id"), (f"messages_{campaign}", "id")):
+    for kind, key in (("receipts", "message_id"), ("members", "person_key"), ("messages", "id")):
+        table = f"{kind}_{campaign}"
         sql = f"""WITH batch AS (SELECT ctid FROM {table} ORDER BY campaign_id, {key} LIMIT {BATCH}), gone AS (
             DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM batch)) RETURNING 1)
             SELECT count(*) FROM gone"""  # noqa: S608 - our own names

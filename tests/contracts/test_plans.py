@@ -47,11 +47,24 @@ async def a_claim(ledger: Ledger, filled: Filled) -> tuple[OpenedTurn, list[Clai
     return turn, list(await ledger.turns.claim(turn, 100))
 
 
-async def test_a_claim_reads_what_it_takes_and_finds_it_by_its_place(ledger: Ledger, filled: Filled) -> None:
+@pytest.mark.parametrize("is_busy", [False, True], ids=["quiet", "beside much that was said"])
+async def test_a_claim_reads_what_it_takes_and_finds_it_by_its_place(
+    ledger: Ledger, filled: Filled, is_busy: bool
+) -> None:
     turn, _ = await a_claim(ledger, filled)
+    if is_busy:
+        await ledger.database.execute(
+            """WITH other AS (INSERT INTO conversations (sender_id, person_key, window_ends_at)
+                SELECT $1, '+49170' || n, ledger_now() + interval '1 day' FROM generate_series(1, 20000) AS n)
+            INSERT INTO suppressions (person_key, person, reason, source)
+            SELECT '+49171' || n, '+49171' || n, 'opted_out', 'a test' FROM generate_series(1, 20000) AS n""",
+            turn.sender.id,
+        )
+        await ledger.database.execute("ANALYZE")
     arguments = (turn.campaign.id, turn.lane_id, turn.turn_id, turn.sender.id, 500, True, True)
     lines = await touched(ledger, TURNS["claim"], *arguments)
-    assert any("Index Scan using messages_1_pending" in line for line in lines), lines
+    [looked_at] = [line for line in lines if "Index Scan using messages_1_pending" in line]
+    assert int(re.findall(r"rows=(\d+)", looked_at)[-1]) == 500, looked_at
     assert any("Tid Scan" in line for line in lines), lines
     assert all(map(is_by_index, lines)), lines
 

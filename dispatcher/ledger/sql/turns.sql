@@ -62,6 +62,8 @@ RETURNING l.turn_id, held.state
 -- nothing is free to be claimed now.
 -- By ctid, which within one partition is a row's own, because the rows are locked: to look them up again by their key
 -- costs as much as to find them, and a planner that expects many would rather read the whole campaign.
+-- LATERAL and OFFSET, so that people are looked at one after the other until there are enough. A planner that may choose
+-- sometimes looked at all who were left, with a hash of all suppressions and open conversations: 31 ms for a claim that takes 5.
 -- SKIP LOCKED lets lanes of one campaign claim side by side without waiting for each other.
 -- People who were suppressed since the import leave here, before any token is spent on them; people who had too
 -- much marketing are parked until their time comes. Who is in conversation with another sender of the campaign, and not
@@ -72,20 +74,25 @@ WITH mine AS (
 ), next AS (
     SELECT m.ctid, s.reason AS suppression,
         CASE WHEN $6 AND s.reason IS NULL AND p.marketing_after > (SELECT ledger_now()) THEN p.marketing_after END AS cools_until,
-        w.id IS NOT NULL AS in_window
+        w.is_open IS NOT NULL AS in_window
     FROM messages m
-    LEFT JOIN suppressions s ON s.person_key = m.person_key AND (s.until IS NULL OR s.until > (SELECT ledger_now()))
-    LEFT JOIN people p ON p.person_key = m.person_key
+    LEFT JOIN LATERAL (
+        SELECT reason FROM suppressions
+        WHERE person_key = m.person_key AND (until IS NULL OR until > (SELECT ledger_now())) OFFSET 0) s ON true
+    LEFT JOIN LATERAL (SELECT marketing_after FROM people WHERE person_key = m.person_key OFFSET 0) p ON true
     -- why two minutes: a window that is open now may have closed when Meta takes the message, and then the person counts.
-    LEFT JOIN conversations w ON w.sender_id = $4 AND w.person_key = m.person_key
-        AND w.window_ends_at > (SELECT ledger_now()) + interval '2 minutes'
+    LEFT JOIN LATERAL (
+        SELECT true AS is_open FROM conversations
+        WHERE sender_id = $4 AND person_key = m.person_key
+          AND window_ends_at > (SELECT ledger_now()) + interval '2 minutes' OFFSET 0) w ON true
     WHERE EXISTS (SELECT FROM mine)
       AND m.campaign_id = $1 AND m.state = 'pending' AND m.not_before <= ledger_now()
-      AND NOT ($7 AND w.id IS NULL AND EXISTS (
+      AND NOT ($7 AND w.is_open IS NULL AND EXISTS (
         SELECT FROM conversations o
         JOIN lanes l ON l.campaign_id = $1 AND l.sender_id = o.sender_id
         WHERE o.person_key = m.person_key AND o.sender_id <> $4 AND o.window_ends_at > ledger_now() + interval '2 minutes'
-          AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))))
+          AND (l.hold_reason IS NULL OR l.hold_reason IN ('queued', 'rate', 'fair_share'))
+        OFFSET 0))
     ORDER BY m.not_before, m.id
     LIMIT $5
     FOR UPDATE OF m SKIP LOCKED
