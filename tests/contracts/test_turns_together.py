@@ -14,7 +14,7 @@ from support.ledger import RUN_OUT, Ledger, as_dead, later, settle_all, taken
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import Conflict
 from dispatcher.domain.hold import Hold, HoldReason
-from dispatcher.domain.ids import CampaignId, PoolKey
+from dispatcher.domain.ids import PoolKey
 from dispatcher.domain.message import (
     ClaimedMessage,
     MessageState,
@@ -24,6 +24,7 @@ from dispatcher.domain.message import (
 from dispatcher.domain.turn import OpenedTurn
 from dispatcher.ledger import campaigns as ledger_campaigns
 from dispatcher.ledger.database import Connection, Database
+from dispatcher.ledger.partitions import PartitionId
 from dispatcher.ledger.turns import LedgerTurns
 
 # Lanes side by side
@@ -126,9 +127,9 @@ class HesitantTurns(LedgerTurns):
         self.has_looked, self.may_write = asyncio.Event(), asyncio.Event()
 
     async def _what_next(
-        self, connection: Connection, campaign_id: CampaignId, hold: Hold | None
-    ) -> tuple[Hold | None, datetime | None]:
-        seen = await super()._what_next(connection, campaign_id, hold)
+        self, connection: Connection, partition: PartitionId, turn: OpenedTurn, hold: Hold | None
+    ) -> tuple[Hold | None, datetime | None, datetime | None]:
+        seen = await super()._what_next(connection, partition, turn, hold)
         self.has_looked.set()
         await self.may_write.wait()
         return seen
