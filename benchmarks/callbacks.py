@@ -122,9 +122,9 @@ _FIRST = SubscriptionId(1)
 
 async def _completes(app: App, campaign_id: CampaignId) -> None:
     async with asyncio.timeout(_REST_WITHIN_S):
-        while (await app.campaigns.find(campaign_id)).state is not CampaignState.COMPLETED:  # noqa: ASYNC110
+        while (await app.campaigns.find(campaign_id)).state is not CampaignState.COMPLETED:  # noqa: ASYNC110 - workers do it
             await asyncio.sleep(0.2)
-        while (await app.inbox.waiting()).bodies:  # noqa: ASYNC110
+        while (await app.inbox.waiting()).bodies:  # noqa: ASYNC110 - an intake worker does
             await asyncio.sleep(0.2)
 
 
