@@ -58,7 +58,7 @@ def _accepted(body: dict[str, Any]) -> Posted | None:
     if not isinstance(message, dict):
         return None
     wamid = message.get("id")
-    if not isinstance(wamid, str) or not wamid:
+    if not isinstance(wamid, str) or not wamid or "\n" in wamid:  # the ledger takes many ids as lines
         return None
     status = message.get("message_status")
     return Posted(PostedKind.ACCEPTED, wamid, None if status in (None, "accepted") else str(status))

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import LeaseLost, NotSettled
+from dispatcher.domain.errors import BadValue, LeaseLost, NotSettled
 from dispatcher.domain.fence import PlacePart
 from dispatcher.domain.grant import Reached
 from dispatcher.domain.hold import ENDED_BY_ORDER, Hold, HoldReason
@@ -118,17 +118,13 @@ class LedgerTurns:
         """One statement, and more only for turns that were reaped."""
         lanes = [turn.lane_id for turn, _, _ in taken]
         turns = [turn.turn_id for turn, _, _ in taken]
-        campaigns: list[int] = []
-        claims: list[int] = []
-        ids: list[int] = []
-        wamids: list[str] = []
-        for turn, of_turn, answers in taken:
-            campaigns += [turn.campaign.id] * len(of_turn)
-            claims += [turn.turn_id] * len(of_turn)
-            ids += of_turn
-            wamids += answers
+        campaigns = [turn.campaign.id for turn, _, _ in taken]
+        ids = ["\n".join(map(str, of_turn)) for _, of_turn, _ in taken]
+        wamids = ["\n".join(answers) for _, _, answers in taken]
+        if any(lines.count("\n") != other.count("\n") for lines, other in zip(ids, wamids, strict=True)):
+            raise BadValue("an id of Meta's has a line break; nothing of this was written")
         settle = within(SQL["settle_accepted"], partition)
-        rows = await self._db.fetch(settle, lanes, turns, campaigns, claims, ids, wamids)
+        rows = await self._db.fetch(settle, lanes, turns, campaigns, ids, wamids)
         settled: dict[int, int] = {row["turn_id"]: row["settled"] for row in rows}
         late = 0
         for turn, of_turn, answers in taken:

@@ -73,8 +73,9 @@ async def test_a_settling_finds_its_messages_by_their_key(ledger: Ledger, filled
     turn, messages = await a_claim(ledger, filled)
     ids, wamids = [m.id for m in messages], [f"wamid.{m.id}" for m in messages]
     key = (turn.campaign.id, turn.lane_id, turn.turn_id)
-    of_each = [[turn.campaign.id] * 50, [turn.turn_id] * 50, ids[:50], wamids[:50]]
-    lines = await touched(ledger, TURNS["settle_accepted"], [turn.lane_id], [turn.turn_id], *of_each)
+    of_turn = [[turn.lane_id], [turn.turn_id], [turn.campaign.id]]
+    taken = [["\n".join(map(str, ids[:50]))], ["\n".join(wamids[:50])]]
+    lines = await touched(ledger, TURNS["settle_accepted"], *of_turn, *taken)
     rest = [[id_] for id_ in ids[50:51]]
     lines += await touched(
         ledger,

@@ -10,7 +10,7 @@ from support.builders import a_phone
 from support.ledger import LEASE, RUN_OUT, SOON, Ledger, all_taken, as_dead, later, settle_all, taken
 
 from dispatcher.domain.campaign import CampaignState
-from dispatcher.domain.errors import LeaseLost, NotSettled
+from dispatcher.domain.errors import BadValue, LeaseLost, NotSettled
 from dispatcher.domain.gate import HeldScope
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import LaneId, PersonKey
@@ -21,6 +21,7 @@ from dispatcher.domain.message import (
     refused,
     unsure,
 )
+from dispatcher.domain.turn import Taken
 
 # A turn's life
 
@@ -310,6 +311,21 @@ async def test_what_meta_took_is_written_for_many_turns_at_once(ledger: Ledger) 
     counts = await ledger.counts(one)
     assert (counts.accepted, counts.unsure, counts.pending) == (3, 0, 3)
     assert (await ledger.counts(other)).accepted == 2
+    written = await ledger.database.fetch("SELECT id, wamid FROM messages WHERE state = 'accepted'")
+    assert {row["id"]: row["wamid"] for row in written} == {
+        m.id: f"wamid.{m.id}" for claimed in claims for m in claimed if m != lost[1]
+    }
+
+
+async def test_an_id_of_metas_that_would_be_taken_for_two_writes_nothing(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign(people=2)
+    turn = await ledger.a_turn(filled.lanes[0])
+    first, second = await ledger.turns.claim(turn, 2)
+    with pytest.raises(BadValue, match="line break"):
+        await ledger.turns.settle_accepted(
+            [Taken(turn, [first.id, second.id], ["wamid.1\nwamid.2", "wamid.3"])]
+        )
+    assert (await ledger.counts(filled)).claimed == 2
 
 
 async def test_a_late_answer_does_not_touch_what_another_turn_has_claimed_since(ledger: Ledger) -> None:

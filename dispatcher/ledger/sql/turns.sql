@@ -175,13 +175,14 @@ SELECT settled FROM counted
 -- name: settle_accepted
 -- Of any number of turns: messages that Meta took with nothing more to say, which is nearly all of them.
 --
--- $1 lanes, $2 their turns, one each; then one array per column of the messages: campaign, turn, id, Meta's id. All in one
--- partition.
+-- $1 lanes, $2 their turns, $3 their campaigns, all in one partition; $4 each turn's messages, $5 Meta's ids of these: a line
+-- for each, in the same order. Lines and not arrays, which take asyncpg and PostgreSQL twice as long: 1.5 µs a message.
 -- Answers with how many of each turn were still its own; what is missing was reaped, see settle_late.
 -- Lanes that the turns still hold are locked first, in the order of their ids: whoever else locks several does the same.
 WITH held AS (
-    SELECT l.id, l.turn_id
-    FROM unnest($1::bigint[], $2::bigint[]) AS h (lane_id, turn_id)
+    SELECT l.id, l.turn_id, h.campaign_id, h.ids, h.wamids
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[])
+        AS h (lane_id, turn_id, campaign_id, ids, wamids)
     JOIN lanes l ON l.id = h.lane_id AND l.turn_id = h.turn_id
     ORDER BY l.id
     FOR UPDATE OF l
@@ -189,10 +190,10 @@ WITH held AS (
     UPDATE messages m
     SET state = 'accepted', wamid = o.wamid, code = NULL, reason = NULL, detail = NULL, not_before = '-infinity',
         posted_at = (SELECT ledger_now())
-    FROM unnest($3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) AS o (campaign_id, turn_id, id, wamid)
-    WHERE o.turn_id IN (SELECT turn_id FROM held)
-      AND m.campaign_id = o.campaign_id AND m.id = o.id AND m.claim_id = o.turn_id AND m.state = 'claimed'
-    RETURNING o.turn_id
+    FROM held h
+    CROSS JOIN LATERAL unnest(string_to_array(h.ids, E'\n')::bigint[], string_to_array(h.wamids, E'\n')) AS o (id, wamid)
+    WHERE m.campaign_id = h.campaign_id AND m.id = o.id AND m.claim_id = h.turn_id AND m.state = 'claimed'
+    RETURNING h.turn_id
 ), counted AS (
     SELECT turn_id, count(*) AS settled FROM done GROUP BY turn_id
 ), lane AS (
