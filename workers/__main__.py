@@ -43,6 +43,7 @@ async def _replies(app: App) -> None:
 
 
 async def _all(app: App) -> None:
+    await app.lane_tools.turns.get_ready()
     async with asyncio.TaskGroup() as all_of_them:
         all_of_them.create_task(serve(app, lambda: whole_worker(app)))
         all_of_them.create_task(_replies(app))

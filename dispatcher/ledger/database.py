@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Literal, Protocol, Self, TypeAlias
@@ -194,6 +194,17 @@ class Database:
     async def close(self) -> None:
         """Give the connections back."""
         await self.pool.close()
+
+    async def warm_up(self, sql: str) -> None:
+        """Open all connections now, and have each learn the types of what this statement answers with.
+
+        Otherwise the first who ask wait for that: some 10 ms for a connection, 5 for each type of row within a row.
+        """
+        with reachable():
+            async with AsyncExitStack() as held:
+                for _ in range(self.pool.get_max_size()):
+                    connection = await held.enter_async_context(self.pool.acquire())
+                    await connection.prepare(sql)
 
     @asynccontextmanager
     async def transaction(self, isolation: Isolation = "read_committed") -> AsyncIterator[Connection]:

@@ -45,6 +45,10 @@ class LedgerTurns:
         self._claiming: defaultdict[CampaignId, asyncio.Lock] = defaultdict(asyncio.Lock)
         """why: claims of one campaign that run at once walk over each other's rows; one after the other they are cheaper."""
 
+    async def get_ready(self) -> None:
+        """Open all connections; each knows what a campaign and a sender look like."""
+        await self._db.warm_up(SQL["turn_facts"])
+
     async def open_turn(
         self, lane_id: LaneId, owner: str, lease: timedelta, remembered: int = 0
     ) -> OpenedTurn | None:

@@ -38,6 +38,10 @@ class Clock(Protocol):
 class Turns(Protocol):
     """The hot path's side of the ledger. Every change is a compare-and-set on lane and turn."""
 
+    async def get_ready(self) -> None:
+        """Have at hand what the first turns of a process would otherwise wait for."""
+        ...
+
     async def open_turn(
         self, lane_id: LaneId, owner: str, lease: timedelta, remembered: int = 0
     ) -> OpenedTurn | None:

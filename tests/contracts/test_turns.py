@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from dispatcher.domain.message import (
     unsure,
 )
 from dispatcher.domain.turn import Taken
+from dispatcher.ledger.turns import SQL
 
 # A turn's life
 
@@ -53,6 +55,20 @@ async def test_a_turn_knows_what_the_gate_will_ask(ledger: Ledger) -> None:
     assert turn.sender == sender
     assert turn.template is None
     assert turn.holds == [hold]
+
+
+async def test_a_ledger_that_is_ready_has_all_connections_and_need_not_learn_any_type(ledger: Ledger) -> None:
+    filled = await ledger.a_campaign()
+    await ledger.turns.get_ready()
+    pool = ledger.database.pool
+    assert pool.get_size() == pool.get_idle_size() == pool.get_max_size()
+    asked: list[str] = []
+    async with AsyncExitStack() as held:
+        for _ in range(pool.get_max_size()):
+            connection = await held.enter_async_context(pool.acquire())
+            connection.add_query_logger(lambda record: asked.append(record.query))
+            await connection.fetch(SQL["turn_facts"], filled.lanes[0], 0)
+    assert asked == [SQL["turn_facts"]] * pool.get_max_size()
 
 
 async def test_claims_come_in_the_order_of_the_file(ledger: Ledger) -> None:
