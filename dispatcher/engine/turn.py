@@ -196,8 +196,8 @@ class Turn:
         at = grant.granted_at
         self._posts.submit([_ToPost(by_id.pop(granted.message_id), granted, at) for granted in grant.go])
         self._ungranted.difference_update([granted.message_id for granted in grant.go])
-        # why: no more is granted than can be posted, so that a crash leaves little in doubt.
-        await self._posts.all_started()
+        # why: hardly more is granted than can be posted, so that a crash leaves little in doubt.
+        await self._posts.room()
         for wait in grant.waits:
             del by_id[wait.message_id]
             self._ungranted.discard(wait.message_id)

@@ -100,3 +100,43 @@ async def test_what_is_broken_off_makes_room_for_the_next() -> None:
     assert len(way.on_it) == 10
     await way.arrive(0.05)
     await kept.all_finished()
+
+
+async def test_a_turn_may_ask_for_more_while_few_wait_and_not_before() -> None:
+    way = Way()
+    posts = Posts(Posting(100, lambda: way.now_s), way.post)
+    posts.submit(range(200))
+    room = asyncio.create_task(posts.room())
+    await asyncio.sleep(0)
+    assert len(way.on_it) == 100
+    assert not room.done(), "a hundred wait"
+    answered, way.on_it = way.on_it[:75], way.on_it[75:]
+    for each in answered[:-1]:
+        each.set_result(True)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not room.done(), "one more than a quarter of what may be on the wire"
+    answered[-1].set_result(True)
+    await asyncio.wait_for(room, 1)
+    await way.arrive(0.001)
+    await way.arrive(0.001)
+    await posts.all_finished()
+
+
+async def test_room_is_there_for_all_turns_at_once_and_for_one_of_which_nobody_waits() -> None:
+    way = Way()
+    posting = Posting(100, lambda: way.now_s)
+    first, second, idle = Posts(posting, way.post), Posts(posting, way.post), Posts(posting, way.post)
+    first.submit(range(150))
+    second.submit(range(30))
+    both = [asyncio.create_task(posts.room()) for posts in (first, second)]
+    await idle.room()
+    await asyncio.sleep(0)
+    assert not any(room.done() for room in both)
+    assert len(second.withdraw()) == 30, "who leaves makes room for itself"
+    await asyncio.wait_for(both[1], 1)
+    assert not both[0].done()
+    await way.arrive(0.001)
+    await asyncio.wait_for(both[0], 1)
+    await way.arrive(0.001)
+    await first.all_finished()
