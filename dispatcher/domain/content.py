@@ -183,9 +183,10 @@ def problem_with(slot: Slot, value: str) -> str | None:
         return f"has {len(value)} characters, {slot.max_chars} are allowed"
     # Meta refuses line breaks, tabs and runs of spaces in template parameters. A lone surrogate is no UTF-8 and a NUL
     # no text for PostgreSQL, so neither could be sent and written down.
-    if _FORBIDDEN.search(value):
+    # why twice: nearly all values are printable, and to ask that takes a tenth of looking for what is forbidden.
+    if (not value.isprintable() or _TOO_MANY_SPACES in value) and _FORBIDDEN.search(value):
         return _name_forbidden(value)
-    if slot.kind is SlotKind.TEXT:
+    if slot.kind is _TEXT:
         return None  # why: most values are texts, and looking up an enum costs as much as all of the above
     rule = _RULES.get(slot.kind)
     return rule(value) if rule else None
@@ -219,7 +220,9 @@ def problem_with_text(field: str, text: str | None, chars_max: int) -> Problem |
 
 
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_FORBIDDEN = re.compile("[\n\r\t\0\ud800-\udfff]| {5}")
+_TOO_MANY_SPACES = " " * 5
+_FORBIDDEN = re.compile(f"[\n\r\t\0\ud800-\udfff]|{_TOO_MANY_SPACES}")
+_TEXT = SlotKind.TEXT
 _LINK = re.compile(r"https?://[^\s/?#]+\S*\Z", re.IGNORECASE)
 _DECIMAL = re.compile(r"-?[0-9]{1,3}(\.[0-9]+)?")
 _WHOLE_MS = re.compile(r"[1-9][0-9]{0,14}")
@@ -232,7 +235,7 @@ def _name_forbidden(value: str) -> str:
         return "has a line break, which template parameters may not have"
     if "\t" in value:
         return "has a tab, which template parameters may not have"
-    if "     " in value:
+    if _TOO_MANY_SPACES in value:
         return "has more than four spaces in a row, which template parameters may not have"
     return "has a character that is no text (NUL or half a surrogate pair)"
 

@@ -15,7 +15,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
+from typing import TypeAlias
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, LimitsUnavailable, NotSettled
@@ -39,19 +39,11 @@ SPENT = frozenset({HoldReason.TIER_EXHAUSTED, HoldReason.RATE, HoldReason.FAIR_S
 """Nothing is wrong, the tokens are used up: whoever has got one still goes."""
 
 
-class _Ready(NamedTuple):
-    """A claimed message with its body; nothing but a grant is missing."""
-
-    message: ClaimedMessage
-    body: bytes
-
-
-class _ToPost(NamedTuple):
-    """A granted message. Until it is on the wire, it goes back with its tokens, whatever ends the turn."""
-
-    ready: _Ready
-    granted: Granted
-    granted_at: datetime | None
+# Plain tuples, for there is one of each per message, and a named one takes ten times as long to make.
+_Ready: TypeAlias = tuple[ClaimedMessage, bytes]
+"""A claimed message with its body; nothing but a grant is missing."""
+_ToPost: TypeAlias = tuple[ClaimedMessage, bytes, Granted, datetime | None]
+"""A granted message, and when it was granted. Until it is on the wire, it goes back with its tokens, whatever ends the turn."""
 
 
 class Turn:
@@ -166,7 +158,7 @@ class Turn:
             token = f"{self._token_start}{message.id}.{message.attempt}"
             body = self.payload.render(message.person, message.values, token)
             if isinstance(body, bytes):
-                ready.append(_Ready(message, body))
+                ready.append((message, body))
             else:
                 self._refuse(message, "bad_parameter", str(body))
         return ready
@@ -188,13 +180,12 @@ class Turn:
         """One question to the limits. Returns those who are still to be asked for."""
         if self.tools.clock.monotonic() >= self._lease_ends:
             raise LeaseLost("the lease ran out while the ledger could not be reached")
-        by_id = {each.message.id: each for each in asked}
+        by_id = {each[0].id: each for each in asked}
         grant = await self.tools.limits.grant(
-            self.turn_pass,
-            [Ask(each.message.id, each.message.key, not each.message.in_window) for each in asked],
+            self.turn_pass, [Ask(message.id, message.key, not message.in_window) for message, _ in asked]
         )
         at = grant.granted_at
-        self._posts.submit([_ToPost(by_id.pop(granted.message_id), granted, at) for granted in grant.go])
+        self._posts.submit([(*by_id.pop(granted.message_id), granted, at) for granted in grant.go])
         self._ungranted.difference_update([granted.message_id for granted in grant.go])
         # why: hardly more is granted than can be posted, so that a crash leaves little in doubt.
         await self._posts.room()
@@ -223,7 +214,7 @@ class Turn:
         if self._is_halted:
             self._take_back(item)
             return False
-        (message, body), granted, granted_at = item
+        message, body, granted, granted_at = item
         try:
             posted = await self.tools.channel.post(self.opened.sender, body)
         except asyncio.CancelledError:
@@ -253,8 +244,9 @@ class Turn:
 
     def _take_back(self, item: _ToPost) -> None:
         """Granted, and certainly not posted."""
-        self._settler.add(given_back(item.ready.message.id))
-        self._settler.return_grant(item.granted)
+        message, _, granted, _ = item
+        self._settler.add(given_back(message.id))
+        self._settler.return_grant(granted)
 
     async def _follow(
         self, message: ClaimedMessage, consequence: Consequence, granted_at: datetime | None
