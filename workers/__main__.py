@@ -29,6 +29,7 @@ from workers.upkeep import upkeep_worker, whole_worker
 
 
 async def _lanes(app: App) -> None:
+    await app.lane_tools.turns.get_ready()
     await serve(app, lambda: lane_worker(app))
 
 
