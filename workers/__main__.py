@@ -19,6 +19,7 @@ from dispatcher.domain.errors import DispatcherError
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 from dispatcher.telemetry import set_up_logging
+from workers.cores import keep_to_one_core
 from workers.events import deliver_events
 from workers.intake import take_in
 from workers.lanes import lane_worker
@@ -91,6 +92,9 @@ def main() -> int:
                     found.environment(),
                     grace_s=found.stop_grace_s + 1,
                 )
+            if found.one_core and arguments.role in ("lanes", "all"):
+                # why before anything else: threads are started later, and inherit it.
+                keep_to_one_core()
             uvloop.run(_work(found, arguments.role))
     except DispatcherError as error:
         sys.stderr.write(f"{error}\n" + (f"{error.hint}\n" if error.hint else ""))

@@ -146,6 +146,8 @@ class Dispatcher:
     campaigns: int = 1
     in_flight: int | None = None
     """None: as the settings have it."""
+    one_core: bool = False
+    """Whether each worker keeps to a core of its own."""
 
     @property
     def messages(self) -> int:
@@ -156,7 +158,8 @@ class Dispatcher:
     def ready(self, sink: FarSide) -> Iterator[Ready]:
         """Campaigns with their people imported; go starts them."""
         rate = f"{max(1_000, TOGETHER_PER_S // self.senders)}/s"
-        settings = {} if self.in_flight is None else {"in_flight": self.in_flight}
+        settings: dict[str, Any] = {} if self.in_flight is None else {"in_flight": self.in_flight}
+        settings["one_core"] = self.one_core
         with open_house(sink, senders=self.senders, rate=rate, lanes=self.workers, **settings) as house:
             drafts = [house.draft(self.people // self.campaigns) for _ in range(self.campaigns)]
 
