@@ -109,6 +109,9 @@ def main() -> int:
         one.add_argument("--json", action="store_true", help="one JSON object as the last line")
         module.arguments(one)
     given = parser.parse_args()
+    # why now: what was measured for minutes would be lost over a picture.
+    if getattr(given, "plot", False) and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib, which the extra `benchmarks` brings; see benchmarks/README.md")
     result = {**BENCHMARKS[given.name].run(given), "machine": machine()}
     if given.json:
         print(json.dumps(result))
