@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
-PER_S = 10_000
-"""The rate that no process may miss for want of posts on the wire: about what one can do."""
+PER_S = 20_000
+"""The rate that no process may miss for want of posts on the wire: about what one can do. With half of it, a process on a way of
+20 ms sent 8,000/s instead of 13,200."""
 LEAST = 128
 """On however quick a way."""
 WINDOW_S = 2.0
