@@ -40,9 +40,7 @@ _SETTLED_WITHIN_S = 120.0
 _CERTIFICATES = "SSL_CERT_FILE"
 """Names a file of certificates to trust; pyreqwest reads it as OpenSSL does."""
 
-_OPENED = (
-    "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dispatcher' AND pid <> pg_backend_pid()"
-)
+_OPENED = "SELECT count(DISTINCT application_name) - 1 FROM pg_stat_activity WHERE application_name LIKE 'dispatcher %'"
 
 T = TypeVar("T")
 

@@ -8,7 +8,9 @@ takes its place; what is written for a `Session` runs on either.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -96,6 +98,11 @@ async def _prepare(connection: Connection) -> None:
         decoder=lambda data: orjson.loads(data[1:]),
         format="binary",
     )
+
+
+def _name_of_process() -> str:
+    """In `pg_stat_activity`, so that one sees whose a connection is. PostgreSQL keeps 63 characters."""
+    return f"dispatcher {socket.gethostname()[:40]}:{os.getpid()}"
 
 
 async def _leave(_connection: Connection) -> None:
@@ -187,7 +194,7 @@ class Database:
                 reset=_leave,
                 timeout=5,
                 command_timeout=60,
-                server_settings={"application_name": "dispatcher", "timezone": "UTC"},
+                server_settings={"application_name": _name_of_process(), "timezone": "UTC"},
             )
         return cls(pool)
 
