@@ -33,7 +33,7 @@ def plot_contestants(summaries: Mapping[str, Summary], path: Path) -> None:
     axes = figure.subplots()
     for place, (role, summary) in enumerate(shown):
         each = [sample.per_s for sample in summary.samples]
-        axes.barh(place, summary.per_s, color=OURS if role == "dispatch" else THEIRS, height=0.6)
+        axes.barh(place, summary.per_s, color=OURS if role.startswith("dispatch") else THEIRS, height=0.6)
         axes.plot([min(each), max(each)], [place, place], color=INK, linewidth=1.5)
         axes.text(max(each), place, f"  {summary.per_s:,.0f}", va="center", color=INK)
     axes.set_yticks(range(len(shown)), [summary.name for _, summary in shown])
