@@ -16,6 +16,9 @@ from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import VerdictKind, verdict_for
 
 _DETAIL_CHARS = 300
+_ACCEPTED = (
+    PostedKind.ACCEPTED
+)  # why a name: to look up an enum's member takes as long as the rest of the answer's object
 
 
 def read_answer(answer: HttpAnswer) -> Posted:
@@ -61,7 +64,7 @@ def _accepted(body: dict[str, Any]) -> Posted | None:
     if not isinstance(wamid, str) or not wamid or "\n" in wamid:  # the ledger takes many ids as lines
         return None
     status = message.get("message_status")
-    return Posted(PostedKind.ACCEPTED, wamid, None if status in (None, "accepted") else str(status))
+    return Posted(_ACCEPTED, wamid, None if status is None or status == "accepted" else str(status))
 
 
 def _marked(body: dict[str, Any]) -> Posted | None:

@@ -6,7 +6,7 @@ What races (tier, rate, pair) is decided in Redis, by the limits, with the same 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -139,14 +139,22 @@ def _lateness(
     return f"late: due since {due_at:%Y-%m-%d %H:%M} UTC, nobody was there"
 
 
-def undeliverable(person: str, template: Template, *, sends_us_marketing: bool) -> str | None:
-    """Why Meta would take a message to this person and not deliver it; None where nothing is known against it.
+def undeliverable_by(template: Template, *, sends_us_marketing: bool) -> Callable[[str], str | None]:
+    """For each person (E.164): why Meta would take this template and not deliver it; None where nothing is known against it.
 
-    person: E.164. Source: Meta, "Per-user marketing template limits" (no marketing to +1 numbers with a US area code
-    since 2025-04-01), read 2026-09.
+    Source: Meta, "Per-user marketing template limits" (no marketing to +1 numbers with a US area code since 2025-04-01),
+    read 2026-09.
     """
-    if template.category is Category.MARKETING and not sends_us_marketing and is_us(person):
-        return "Meta delivers no marketing to numbers of the United States"
+    if template.category is Category.MARKETING and not sends_us_marketing:
+        return _no_marketing
+    return _nothing_against
+
+
+def _no_marketing(person: str) -> str | None:
+    return "Meta delivers no marketing to numbers of the United States" if is_us(person) else None
+
+
+def _nothing_against(_person: str) -> None:
     return None
 
 

@@ -26,6 +26,7 @@ class Posted(NamedTuple):
 
     kind: PostedKind
     wamid: str | None = None
+    """Meta's id of a message that it accepted; of nothing else."""
     status: str | None = None
     """Meta's `message_status` where it is not plain "accepted"."""
     verdict: Verdict | None = None

@@ -13,6 +13,8 @@ PER_S = 20_000
 20 ms sent 8,000/s instead of 13,200."""
 LEAST = 128
 """On however quick a way."""
+FEW = 0.25
+"""Of what may be on the wire."""
 WINDOW_S = 2.0
 """For how long the quickest answer counts; half as long again on average, as each window follows the last."""
 
@@ -28,6 +30,8 @@ class InFlight:
         """most: never more than this."""
         self.allowed = min(most, LEAST)
         """Posts that may be on the wire now."""
+        self.few = int(FEW * self.allowed)
+        """So few may wait for a slot when more should come: about what goes out while the limits answer."""
         self._most = most
         self._quickest_s = self._quickest_before_s = math.inf
         self._window_ends_s = -math.inf
@@ -47,3 +51,4 @@ class InFlight:
         quickest_s = min(self._quickest_s, self._quickest_before_s)
         if quickest_s < math.inf:
             self.allowed = min(self._most, max(LEAST, round(PER_S * quickest_s)))
+            self.few = int(FEW * self.allowed)

@@ -17,9 +17,6 @@ from dispatcher.engine.in_flight import InFlight
 
 Item = TypeVar("Item")
 
-FEW = 0.25
-"""A turn may ask for more when so few wait, for each that may be on the wire: about what goes out while the limits answer."""
-
 
 class Posting:
     """The slots of one process."""
@@ -37,7 +34,7 @@ class Posting:
     @property
     def are_few(self) -> bool:
         """Whether so few wait for a slot, of all turns together, that there should be more by the time these have theirs."""
-        return len(self._queue) <= FEW * self._in_flight.allowed
+        return len(self._queue) <= self._in_flight.few
 
     def submit(self, posts: Posts[Any], items: Sequence[Any]) -> None:
         """Have them posted, each as soon as a slot is free."""
@@ -76,7 +73,7 @@ class Posting:
             posts, item = self._queue.popleft()
             self._on_the_wire[me] = posts
             posts.started()
-            if self.awaiting_few and self.are_few:
+            if len(self._queue) <= in_flight.few:
                 for event in self.awaiting_few:
                     event.set()
             started_s, before = now_s, in_flight.allowed

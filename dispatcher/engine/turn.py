@@ -14,18 +14,16 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import TypeAlias
 
 from dispatcher.domain.campaign import CampaignState
 from dispatcher.domain.errors import EpochLost, LeaseLost, LedgerUnavailable, LimitsUnavailable, NotSettled
-from dispatcher.domain.gate import DropReason, undeliverable
+from dispatcher.domain.gate import DropReason, undeliverable_by
 from dispatcher.domain.grant import Ask, Granted, TurnPass
 from dispatcher.domain.hold import Hold, HoldReason
 from dispatcher.domain.ids import MessageId, token_start
 from dispatcher.domain.message import ClaimedMessage, MessageState, accepted, given_back, refused, unsure
 from dispatcher.domain.pacing import claim_size, limits_of
-from dispatcher.domain.posted import PostedKind
 from dispatcher.domain.turn import DeadTurn, Next, OpenedTurn
 from dispatcher.engine.answers import CERTAINLY_UNTAKEN, Consequence, consequence_of
 from dispatcher.engine.following import Origin, follow, refused_before
@@ -55,8 +53,8 @@ class Turn:
         self.turn_pass = turn_pass
         assert opened.template is not None
         self.payload = tools.payloads.compile(opened.template, opened.campaign.mapping)
-        self._undeliverable = partial(
-            undeliverable, template=opened.template, sends_us_marketing=tools.policy.sends_us_marketing
+        self._undeliverable = undeliverable_by(
+            opened.template, sends_us_marketing=tools.policy.sends_us_marketing
         )
         self._token_start = token_start(opened.instance, opened.campaign.id)
         self.claim_size = claim_size(limits_of(opened.sender, tools.policy).rate, tools.settings.claim_most)
@@ -220,9 +218,8 @@ class Turn:
         except asyncio.CancelledError:
             self._settler.add(unsure(message.id, "worker_stopped"))
             raise
-        if posted.kind is PostedKind.ACCEPTED:
-            # why a way of its own: nearly all posts take it, and nothing else follows from it.
-            assert posted.wamid is not None
+        if posted.wamid is not None:
+            # Meta took it. why a way of its own: nearly all posts take it, and nothing else follows from it.
             if posted.status is None:
                 self._settler.accept(message.id, posted.wamid)
             else:
