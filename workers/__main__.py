@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import sys
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import uvloop
 
 from dispatcher.app import App, open_app
-from dispatcher.domain.errors import DispatcherError
+from dispatcher.domain.errors import DispatcherError, LedgerUnavailable
 from dispatcher.servers import located
 from dispatcher.settings import Settings
 from dispatcher.telemetry import set_up_logging
@@ -29,8 +30,14 @@ from workers.runtime import serve, stop_when_asked
 from workers.upkeep import upkeep_worker, whole_worker
 
 
+async def _get_ready(app: App) -> None:
+    """Whoever cannot, because the server is busy or has no more connections, begins with what there is."""
+    with contextlib.suppress(LedgerUnavailable):
+        await app.lane_tools.turns.get_ready()
+
+
 async def _lanes(app: App) -> None:
-    await app.lane_tools.turns.get_ready()
+    await _get_ready(app)
     await serve(app, lambda: lane_worker(app))
 
 
@@ -45,7 +52,7 @@ async def _replies(app: App) -> None:
 
 
 async def _all(app: App) -> None:
-    await app.lane_tools.turns.get_ready()
+    await _get_ready(app)
     async with asyncio.TaskGroup() as all_of_them:
         all_of_them.create_task(serve(app, lambda: whole_worker(app)))
         all_of_them.create_task(_replies(app))

@@ -16,9 +16,8 @@ from dispatcher.domain.posted import Posted, PostedKind
 from dispatcher.domain.verdict import VerdictKind, verdict_for
 
 _DETAIL_CHARS = 300
-_ACCEPTED = (
-    PostedKind.ACCEPTED
-)  # why a name: to look up an enum's member takes as long as the rest of the answer's object
+# why a name: to look up a member of an enum takes a quarter as long as to make the whole answer.
+_ACCEPTED = PostedKind.ACCEPTED
 
 
 def read_answer(answer: HttpAnswer) -> Posted:

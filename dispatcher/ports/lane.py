@@ -39,7 +39,7 @@ class Turns(Protocol):
     """The hot path's side of the ledger. Every change is a compare-and-set on lane and turn."""
 
     async def get_ready(self) -> None:
-        """Have at hand what the first turns of a process would otherwise wait for."""
+        """Have at hand what the first turns of a process would otherwise wait for. Raises LedgerUnavailable."""
         ...
 
     async def open_turn(
