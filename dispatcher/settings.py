@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     lanes_per_worker: int = Field(20, ge=1, le=500)
     """Turns that one worker process runs side by side."""
     one_core: bool = False
-    """Whether each worker process that runs lanes keeps to a core of its own; cheaper by a quarter on machines that do nothing else."""
+    """Whether each worker process that runs lanes keeps to a core of its own; cheaper by a fifth on machines that do nothing else."""
     stop_grace_s: float = Field(8.0, gt=0, le=60)
     """Seconds that a worker has to finish what is in flight when it is asked to stop."""
     burst_ms: int = Field(250, ge=0, le=1000)

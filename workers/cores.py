@@ -2,8 +2,8 @@
 
 A worker is two threads that need one lock in turn: Python's, and that of the HTTP client. On two cores each wakes the other
 across them, message by message, to find the lock taken again; on one core whoever has it goes on. On a machine of two cores
-that did everything, a message took the worker a quarter less time, and 23 % more went out (three interleaved rounds of 80,000
-messages, 20 senders).
+that did everything, a message took the worker a fifth less time, and 18 % more went out (`benchmarks dispatch`, seven
+interleaved rounds).
 
 Processes of one machine tell each other by names of sockets which cores are taken; a name is gone with its process, however
 that ends. Containers with networks of their own do not see each other's names: there the setting is for those whose cores

